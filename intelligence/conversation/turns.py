@@ -1,0 +1,108 @@
+"""What every detector reads and writes: turns in, findings out."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Speaker: TypeAlias = Literal["agent", "prospect", "supervisor"]
+Family: TypeAlias = Literal["objection", "signal", "compliance", "moment"]
+Vectors: TypeAlias = NDArray[np.float32]
+Embed: TypeAlias = Callable[[list[str]], Awaitable[Vectors]]
+Json: TypeAlias = "str | int | float | bool | None | Sequence[Json] | Mapping[str, Json]"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWord:
+    text: str
+    start_ms: int
+    end_ms: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One speaker's words. A live turn that is not over yet has ``partial=True`` and holds settled words only."""
+
+    speaker: Speaker
+    text: str
+    start_ms: int = 0
+    end_ms: int = 0
+    utterance: str = ""
+    partial: bool = False
+    words: tuple[TurnWord, ...] = ()  # empty for text that nobody recognised (e-mails, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A turn, read: its sentences and their unit vectors (float32, shape (n, 384)), made once for all detectors."""
+
+    turn: Turn
+    sentences: tuple[str, ...]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something heard. ``label`` is a wire name of the taxonomy; ``quote`` the words that show it.
+
+    ``why`` says in words what made us think so, ``rule`` is the stable id of the rule or model behind it
+    (``objections-model@<hash8>`` or ``fair-housing/proxy-safety``), ``source`` the law or text a rule rests on.
+    ``confidence`` in [0, 1]. ``values`` are JSON-ready (amounts, dates, relations; the shape is the detector's).
+    """
+
+    family: Family
+    label: str
+    speaker: Speaker
+    quote: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+    why: str
+    rule: str
+    source: str = ""
+    utterance: str = ""
+    partial: bool = False
+    values: Mapping[str, "Json"] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What was said and found so far; bounded, the oldest goes (a call of two hours has about 2,000 turns)."""
+
+    turns: list[Turn] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    today: str = ""  # ISO date on which the call takes place: relative dates are counted from it
+    limit: int = 4000
+
+    def add(self, turn: Turn, findings: Sequence[Finding]) -> None:
+        self.turns.append(turn)
+        self.findings.extend(findings)
+        del self.turns[: max(0, len(self.turns) - self.limit)]
+        del self.findings[: max(0, len(self.findings) - self.limit)]
+
+
+class Detector(Protocol):
+    """A module that listens. Pure: no clock, no I/O. It may keep state of this one call."""
+
+    name: str
+
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]: ...
+
+
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=\S)")
+
+
+def sentences_of(text: str) -> tuple[str, ...]:
+    """The sentences of a turn, by end punctuation; a turn without any is one sentence."""
+    return tuple(s for s in (part.strip() for part in _SENTENCE_END.split(text)) if s)
+
+
+async def read(turn: Turn, embed: Embed) -> Reading:
+    """Split a turn and embed its sentences (one call to the engine)."""
+    sentences = sentences_of(turn.text)
+    vectors = await embed(list(sentences)) if sentences else np.zeros((0, 384), np.float32)
+    return Reading(turn, sentences, vectors)

@@ -1,0 +1,65 @@
+"""The ground floor: everything learnt that runs while people talk, behind one seam, :class:`Models`."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors: TypeAlias = NDArray[np.float32]
+Pass: TypeAlias = Literal["partial", "speculative", "final", "second"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Sound to transcribe: int16 mono 16 kHz, shape (n,), whose first sample lies at ``start_ms`` of the call.
+
+    ``prompt`` is text said just before (context); ``hotwords`` are names and terms likely to be said.
+    """
+
+    call: str
+    speaker: str
+    utterance: str
+    samples: NDArray[np.int16]
+    start_ms: int
+    purpose: Pass
+    prompt: str = ""
+    hotwords: tuple[str, ...] = ()
+    stamps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    text: str
+    start_ms: int
+    end_ms: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What one decode of a Window gave. ``no_speech`` in [0, 1]; ``stamps`` are the window's plus ours."""
+
+    words: tuple[HeardWord, ...]
+    no_speech: float
+    average_logprob: float
+    compression: float
+    model: str
+    decode_ms: float
+    stamps: dict[str, float] = field(default_factory=dict)
+
+
+class ModelsLost(RuntimeError):
+    """The engine died while it held this request; it is being started again, and the request may be sent anew."""
+
+
+class Models(Protocol):
+    """Shared by all calls of a machine. Never blocks the event loop. Raises ModelsLost."""
+
+    async def transcribe(self, window: Window) -> Hypothesis: ...
+
+    async def embed(self, sentences: list[str]) -> Vectors:
+        """Unit vectors, float32, shape (len(sentences), 384)."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,59 @@
+"""Words, as they are recognised: an open tail that may change, settled words that stay, and finals."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from voice.frames import Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as shown (with its punctuation), in media time of the call; ``probability`` in [0, 1]."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialTranscript:
+    """What is known of an utterance that still goes on.
+
+    ``settled``: all words so far that two passes agree on (they stay; only a final may still revise them).
+    ``open_tail``: words after them that the next pass may change.
+    ``stamps``: wall-clock seconds of each hop (``heard``, ``queued``, ``decoded``), the latency ledger.
+    """
+
+    utterance: str
+    speaker: Speaker
+    start_ms: int
+    heard_ms: int  # media time up to which sound was decoded
+    settled: tuple[Word, ...]
+    open_tail: tuple[Word, ...]
+    stamps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTranscript:
+    """A finished utterance. ``text`` is as people write it; ``spoken`` is the spoken form where it differs."""
+
+    utterance: str
+    speaker: Speaker
+    start_ms: int
+    end_ms: int
+    words: tuple[Word, ...]
+    text: str
+    spoken: str | None = None
+    model: str = ""
+    stamps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptRevision:
+    """A better reading of an utterance that was final already (second pass)."""
+
+    final: FinalTranscript
+
+
+Transcript: TypeAlias = PartialTranscript | FinalTranscript | TranscriptRevision
