@@ -72,25 +72,18 @@ class Engine:
     """The models and their worker threads. Thread-safe; ``submit`` never blocks."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        cache = (
-            Path(settings.cache)
-            if settings.cache
-            else Path(tempfile.gettempdir()) / f"sottovoce-{os.getuid()}"
-        )
+        cache = Path(settings.cache) if settings.cache else Path(tempfile.gettempdir()) / f"sottovoce-{os.getuid()}"
         folder = Path(settings.weights) if settings.weights else None
         device = ("cuda" if cuda_devices() else "cpu") if settings.device == "auto" else settings.device
         compute = settings.compute or ("float16" if device == "cuda" else "int8")
         self.workers = settings.workers or max(2, os.cpu_count() or 2)
         self.model, self.device = settings.model, device
-        load = lambda name: Whisper(
-            _model_folder(name, folder, cache), name, device=device, compute=compute, workers=self.workers
-        )  # noqa: E731  used twice, here only
+
+        def load(name: str) -> Whisper:
+            return Whisper(_model_folder(name, folder, cache), name, device=device, compute=compute, workers=self.workers)
+
         self._whisper = load(settings.model)
-        self._second = (
-            load(settings.second_model)
-            if settings.second_model and settings.second_model != settings.model
-            else None
-        )
+        self._second = load(settings.second_model) if settings.second_model and settings.second_model != settings.model else None
         self._vectors = SentenceVectors(
             file_of(MINILM, "model.onnx", folder=folder, cache=cache),
             file_of(MINILM, "minilm-tokenizer.json", folder=folder, cache=cache),
@@ -102,8 +95,7 @@ class Engine:
         self._closed = False
         self._embedder = ThreadPoolExecutor(1, "embed")
         self._threads = [
-            threading.Thread(target=self._work, args=(index,), name=f"decode-{index}", daemon=True)
-            for index in range(self.workers)
+            threading.Thread(target=self._work, args=(index,), name=f"decode-{index}", daemon=True) for index in range(self.workers)
         ]
         self._warm_up()
         for thread in self._threads:
@@ -141,9 +133,7 @@ class Engine:
         urgent_only = index == 0 and self.workers > 1
         while True:
             with self._wake:
-                while not self._closed and not (
-                    self._waiting and not (urgent_only and self._waiting[0][0] >= _URGENCY["partial"])
-                ):
+                while not self._closed and not (self._waiting and not (urgent_only and self._waiting[0][0] >= _URGENCY["partial"])):
                     self._wake.wait()
                 if self._closed:
                     return
@@ -164,8 +154,9 @@ class Engine:
     def _warm_up(self) -> None:
         """The first decode allocates; nobody's words should wait for that."""
         sound = (np.random.default_rng(0).standard_normal(16_000) * 300).astype(np.int16)
-        for purpose in ("partial", "final"):
-            self._whisper.decode(Window("", "", "", sound, 0, purpose))  # type: ignore[arg-type]  # a literal, looped over
+        purposes: tuple[Pass, ...] = ("partial", "final")
+        for purpose in purposes:
+            self._whisper.decode(Window("", "", "", sound, 0, purpose))
         self._vectors.embed(["hello"])
 
 
@@ -175,9 +166,7 @@ def _model_folder(name: str, folder: Path | None, cache: Path) -> Path:
     own = Path(name)
     if own.is_dir():
         return own
-    raise WeightsRefused(
-        f"no Whisper model {name!r}: it is neither a packaged one ({', '.join(WHISPER)}) nor a folder"
-    )
+    raise WeightsRefused(f"no Whisper model {name!r}: it is neither a packaged one ({', '.join(WHISPER)}) nor a folder")
 
 
 class ThreadModels:
@@ -200,9 +189,7 @@ class ThreadModels:
         await asyncio.to_thread(self._engine.close)
 
 
-async def open_models(
-    settings: EngineSettings, *, process: bool = True, socket: Path | None = None
-) -> "ThreadModels | EngineProcess":
+async def open_models(settings: EngineSettings, *, process: bool = True, socket: Path | None = None) -> "ThreadModels | EngineProcess":
     """Load the models: in a niced child process behind a Unix socket (default), or in this one. Raises WeightsRefused, RecogniserFailed."""
     if not process:
         return ThreadModels(await asyncio.to_thread(Engine, settings))
@@ -331,10 +318,7 @@ class EngineProcess:
         line = (await self._child.stdout.readline()).decode().strip()
         if line != "ready":
             await self._child.wait()
-            raise WeightsRefused(
-                line.removeprefix("failed: ")
-                or "the engine process ended before it was ready; its message stands above"
-            )
+            raise WeightsRefused(line.removeprefix("failed: ") or "the engine process ended before it was ready; its message stands above")
         reader, self._writer = await asyncio.open_unix_connection(str(self._socket))
         self._reading = asyncio.create_task(self._read(reader), name="engine reader")
         self._ready.set()
@@ -390,9 +374,7 @@ async def _serve(path: str, settings: EngineSettings) -> None:
                 case "transcribe":
                     meta = head["window"]
                     meta["hotwords"] = tuple(meta["hotwords"])
-                    hypothesis = await asyncio.wrap_future(
-                        engine.submit(Window(samples=np.frombuffer(body, np.int16), **meta))
-                    )
+                    hypothesis = await asyncio.wrap_future(engine.submit(Window(samples=np.frombuffer(body, np.int16), **meta)))
                     words = [(w.text, w.start_ms, w.end_ms, w.probability) for w in hypothesis.words]
                     reply: dict[str, Any] = {"hypothesis": {**asdict(hypothesis), "words": words}}
                 case "embed":
@@ -421,7 +403,7 @@ async def _serve(path: str, settings: EngineSettings) -> None:
         writer.close()
 
     server = await asyncio.start_unix_server(connected, path)
-    os.chmod(path, 0o600)
+    Path(path).chmod(0o600)
     parent_gone = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(sys.stdin, lambda: parent_gone.set() if not os.read(sys.stdin.fileno(), 64) else None)

@@ -43,9 +43,7 @@ class SentenceVectors:
         states = self._session.run(None, {k: v for k, v in feed.items() if k in self._inputs})[0]
         weight = mask[:, :, None].astype(np.float32)
         mean = (states * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
-        vectors: Vectors = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)).astype(
-            np.float32
-        )
+        vectors: Vectors = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)).astype(np.float32)
         return vectors
 
 
@@ -76,8 +74,6 @@ class SpeechStream:
         if samples.shape != (_CHUNK,):
             raise ValueError(f"Silero wants {_CHUNK} samples, got {samples.shape}")
         sound = np.concatenate((self._before, samples.astype(np.float32)[None] / 32768.0), axis=1)
-        answer, self._state = self._session.run(
-            None, {"input": sound, "state": self._state, "sr": self._rate}
-        )
+        answer, self._state = self._session.run(None, {"input": sound, "state": self._state, "sr": self._rate})
         self._before = sound[:, -_CONTEXT:]
         return float(answer[0, 0])

@@ -5,7 +5,6 @@ looked up, and a file is taken for its hash alone, so a folder of one's own serv
 """
 
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -176,7 +175,7 @@ def _joined(parts: list[Path], target: Path) -> Path:
             with part.open("rb") as source:
                 while block := source.read(1 << 20):
                     out.write(block)
-    os.replace(out.name, target)
+    Path(out.name).replace(target)
     return target
 
 

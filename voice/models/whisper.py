@@ -16,6 +16,7 @@ import ctranslate2
 import faster_whisper
 import numpy as np
 from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
 from voice.models import HeardWord, Hypothesis, Pass, Window
@@ -50,9 +51,7 @@ DECODINGS: Final[dict[Pass, Decoding]] = {
 class Whisper:
     """One model in memory; ``decode`` may be called from ``workers`` threads at once."""
 
-    def __init__(
-        self, folder: Path, name: str, *, device: str = "cpu", compute: str = "int8", workers: int = 2
-    ) -> None:
+    def __init__(self, folder: Path, name: str, *, device: str = "cpu", compute: str = "int8", workers: int = 2) -> None:
         self.name = name
         try:
             self._model: Any = faster_whisper.WhisperModel(
@@ -64,13 +63,9 @@ class Whisper:
                 local_files_only=True,
             )
         except (RuntimeError, ValueError, OSError) as failure:
-            raise RecogniserFailed(
-                f"Whisper {name} on {device} ({compute}) did not load: {failure}"
-            ) from failure
-        self._tokenizer: Any = Tokenizer(
-            self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language="en"
-        )
-        self._suppressed = self._suppress()
+            raise RecogniserFailed(f"Whisper {name} on {device} ({compute}) did not load: {failure}") from failure
+        self._tokenizer: Any = Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language="en")
+        self._suppressed: list[int] = list(get_suppressed_tokens(self._tokenizer, [-1]))
 
     def decode(self, window: Window, decoding: Decoding | None = None) -> Hypothesis:
         """Words with media times. Blocks; run it in a thread. Raises RecogniserFailed."""
@@ -99,20 +94,14 @@ class Whisper:
             stamps={**window.stamps, "decoded": time.time()},
         )
 
-    def _generate(
-        self, audio: NDArray[np.float32], trailing_s: float, beam: int, window: Window
-    ) -> tuple[list[int], float, float, Any]:
+    def _generate(self, audio: NDArray[np.float32], trailing_s: float, beam: int, window: Window) -> tuple[list[int], float, float, Any]:
         room = max(0.0, _FULL_S - len(audio) / _RATE)
         padded = np.pad(audio, (0, int(min(trailing_s, room) * _RATE)))[: int(_FULL_S * _RATE)]
         features = self._model.feature_extractor(padded)
-        features = features[
-            :, : features.shape[1] // 2 * 2
-        ]  # the encoder's second convolution halves the frames
+        features = features[:, : features.shape[1] // 2 * 2]  # the encoder's second convolution halves the frames
         encoded = self._model.encode(features)
         before = self._tokenizer.encode(" " + window.prompt.strip())[-100:] if window.prompt.strip() else []
-        prompt = self._model.get_prompt(
-            self._tokenizer, before, without_timestamps=False, hotwords=", ".join(window.hotwords) or None
-        )
+        prompt = self._model.get_prompt(self._tokenizer, before, without_timestamps=False, hotwords=", ".join(window.hotwords) or None)
         # max_length counts the prompt: too small would give empty text without an error
         limit = len(prompt) + 16 + int(len(audio) / _RATE * _TOKENS_PER_SECOND)
         result = self._model.model.generate(
@@ -129,9 +118,7 @@ class Whisper:
         tokens = list(result.sequences_ids[0])
         return tokens, float(result.scores[0]), float(result.no_speech_prob), encoded
 
-    def _words(
-        self, tokens: Sequence[int], encoded: Any, samples: int, window: Window
-    ) -> tuple[HeardWord, ...]:
+    def _words(self, tokens: Sequence[int], encoded: Any, samples: int, window: Window) -> tuple[HeardWord, ...]:
         text_tokens = [t for t in tokens if t < self._tokenizer.eot]
         if not text_tokens:
             return ()
@@ -159,11 +146,7 @@ class Whisper:
         if len(text) > 40 and _compression(text) > _LOOP_COMPRESSION:
             return True
         words = text.lower().split()
-        return any(
-            words[-n:] == words[-2 * n : -n] == words[-3 * n : -2 * n]
-            for n in range(1, 9)
-            if len(words) >= 3 * n and n * 3 > 3
-        )
+        return any(words[-n:] == words[-2 * n : -n] == words[-3 * n : -2 * n] for n in range(1, 9) if len(words) >= 3 * n and n * 3 > 3)
 
     def _unlooped(self, tokens: Sequence[int]) -> list[int]:
         """What stands before the first repetition of a loop that would not go away."""
@@ -173,11 +156,6 @@ class Whisper:
                 if spoken[at : at + n] == spoken[at + n : at + 2 * n] == spoken[at + 2 * n : at + 3 * n]:
                     return spoken[: at + n]
         return spoken
-
-    def _suppress(self) -> list[int]:
-        from faster_whisper.transcribe import get_suppressed_tokens
-
-        return list(get_suppressed_tokens(self._tokenizer, [-1]))
 
 
 def _compression(text: str) -> float:

@@ -1,0 +1,105 @@
+"""scripts/stream_wav FILE.wav: a 16 kHz mono file at exactly 1.0x through the real recogniser; JSON Lines, flushed.
+
+Chunk k (20 ms) is handed over at start + (k + 1) * 20 ms, never earlier. Model loading comes before "start".
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from voice.frames import AudioFrame
+from voice.legs.recording import RecordingLeg
+from voice.listening import ListeningSettings, SpeakerListener
+from voice.models import Models, Window
+from voice.models.engine import EngineSettings, open_models
+from voice.models.onnx import SpeechModel
+from voice.models.weights import SILERO, file_of
+from voice.transcripts import FinalTranscript, PartialTranscript, Transcript
+from voice.vad import SpeechDetector
+from voice.windows import WindowQueue, WindowsClosed
+
+CACHE = Path.home() / ".cache" / "sottovoce"
+
+
+class Printer:
+    """Times every line from the start of the stream."""
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        self.fed = 0.0
+        self.lines: list[dict[str, Any]] = []
+
+    def start(self) -> None:
+        self.began = time.monotonic()
+        self.say({"kind": "start"})
+
+    def say(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        print(json.dumps(line), flush=True)
+
+    def transcript(self, transcript: Transcript) -> None:
+        at = {"t_wall_since_start": round(time.monotonic() - self.began, 3), "audio_time_fed": round(self.fed, 3)}
+        match transcript:
+            case PartialTranscript():
+                text = " ".join(w.text for w in (*transcript.settled, *transcript.open_tail))
+                self.say({"kind": "partial", **at, "text": text})
+            case FinalTranscript() if transcript.text:
+                self.say({"kind": "final", **at, "text": transcript.text})
+
+
+async def stream(file: Path, models: Models, listener: SpeakerListener, printer: Printer, pace: float = 1.0) -> None:
+    """Feed the file at its pace and print what is recognised."""
+    windows = WindowQueue()
+
+    async def hear() -> None:
+        async for item in RecordingLeg(file, agent="mono", pace=pace):
+            if isinstance(item, AudioFrame):
+                printer.fed = item.end_ms / 1000
+                for window in listener.feed(item):
+                    await windows.put(window)
+                for transcript in listener.settled():
+                    printer.transcript(transcript)
+        for window in listener.finish():
+            await windows.put(window)
+        for transcript in listener.settled():
+            printer.transcript(transcript)
+        printer.say({"kind": "eof"})
+        await windows.close()
+
+    async def decode(final: bool) -> None:
+        while True:
+            try:
+                window: Window = await (windows.final() if final else windows.partial())
+            except WindowsClosed:
+                return
+            for transcript in listener.heard(window, await models.transcribe(window)):
+                printer.transcript(transcript)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hear())
+        group.create_task(decode(final=True))
+        group.create_task(decode(final=False))
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--pace", type=float, default=1.0)
+    options = parser.parse_args()
+    models = await open_models(EngineSettings(model=options.model, cache=str(CACHE), niceness=0))
+    detector = SpeechDetector(SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=None, cache=CACHE)).stream())
+    printer = Printer()
+    printer.start()
+    await stream(options.file, models, SpeakerListener("stream", "agent", ListeningSettings(), detector), printer, options.pace)
+    printer.say({"kind": "end"})
+    await models.aclose()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

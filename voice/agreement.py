@@ -1,0 +1,60 @@
+"""Successive hypotheses of one utterance -> settled words and an open tail.
+
+A word is settled when two passes in a row agree on it and on every word before it, and it ended long enough before the
+end of the sound that more sound cannot change it (local agreement, Liu et al. 2020, "Low-latency sequence-to-sequence
+speech recognition and translation by partial hypothesis selection").
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from voice.transcripts import Word
+
+_SAFE_MS: Final = 160  # a word that ends nearer to the end of the sound may still grow ("there" -> "therefore")
+
+
+def plain(word: str) -> str:
+    """A word as it counts for agreement: letters and digits only, lower case."""
+    return "".join(c for c in word.lower() if c.isalnum())
+
+
+class Agreement:
+    """feed() the words of each pass over the same utterance; settled words only grow, until reset()."""
+
+    def __init__(self) -> None:
+        self.settled: tuple[Word, ...] = ()
+        self.open_tail: tuple[Word, ...] = ()
+
+    def feed(self, words: Sequence[Word], heard_ms: int) -> tuple[Word, ...]:
+        """``words``: all words of the pass in media time; ``heard_ms``: end of its sound. Returns the newly settled."""
+        tail = self._after_settled(words)
+        fresh: list[Word] = []
+        for new, old in zip(tail, self.open_tail, strict=False):
+            if plain(new.text) != plain(old.text) or new.end_ms > heard_ms - _SAFE_MS:
+                break
+            fresh.append(new)
+        self.settled = (*self.settled, *fresh)
+        self.open_tail = tuple(tail[len(fresh) :])
+        return tuple(fresh)
+
+    def reset(self) -> None:
+        self.settled, self.open_tail = (), ()
+
+    def _after_settled(self, words: Sequence[Word]) -> list[Word]:
+        """The words behind the settled ones: by their text where the pass still reads it so, else by time."""
+        if not self.settled:
+            return list(words)
+        ours = [plain(w.text) for w in self.settled[-3:]]
+        last_end = self.settled[-1].end_ms
+        best: int | None = None
+        for at in range(len(words)):
+            theirs = [plain(w.text) for w in words[max(0, at - len(ours) + 1) : at + 1]]
+            if (
+                theirs == ours[-len(theirs) :]
+                and abs(words[at].end_ms - last_end) < 500
+                and (best is None or abs(words[at].end_ms - last_end) < abs(words[best].end_ms - last_end))
+            ):
+                best = at
+        if best is not None:
+            return list(words[best + 1 :])
+        return [w for w in words if (w.start_ms + w.end_ms) // 2 > last_end]

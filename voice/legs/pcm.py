@@ -1,0 +1,57 @@
+"""Coded sound -> 16 kHz samples. The only import of PyAV."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from voice.frames import SAMPLE_RATE
+
+FFmpegError = av.FFmpegError
+
+
+class RecordingRefused(ValueError):
+    """The file cannot be used as a recording; the message says why, in words for a person."""
+
+
+def channels_of(file: Path, *, longest_s: float = 4 * 3600) -> Iterator[NDArray[np.int16]]:
+    """The sound of a file in blocks: int16, shape (channels, n), 16 kHz, one or two channels. Raises RecordingRefused."""
+    try:
+        container: Any = av.open(str(file))
+    except (FFmpegError, OSError, ValueError) as failure:
+        raise RecordingRefused("This is no sound file that can be read (WAV, FLAC, MP3, Ogg, M4A and others can).") from failure
+    with container:
+        if not container.streams.audio:
+            raise RecordingRefused("This file holds no sound.")
+        stream = container.streams.audio[0]
+        channels = stream.codec_context.channels
+        if channels > 2:
+            raise RecordingRefused(f"This file has {channels} channels; one channel per speaker, two at most, can be read.")
+        resampler = av.AudioResampler(format="s16p", layout="stereo" if channels == 2 else "mono", rate=SAMPLE_RATE)
+        samples = 0
+        try:
+            for frame in container.decode(stream):
+                for piece in resampler.resample(frame):
+                    block = piece.to_ndarray()
+                    samples += block.shape[1]
+                    if samples > longest_s * SAMPLE_RATE:
+                        raise RecordingRefused(f"This recording is longer than {longest_s / 3600:.0f} hours.")
+                    yield block
+            for piece in resampler.resample(None):
+                yield piece.to_ndarray()
+        except FFmpegError as failure:
+            raise RecordingRefused("The file breaks off or is damaged.") from failure
+
+
+class FrameResampler:
+    """Frames of any rate and layout, as a decoder gives them -> int16 mono at 16 kHz."""
+
+    def __init__(self) -> None:
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+
+    def feed(self, frame: Any) -> NDArray[np.int16]:
+        pieces = [piece.to_ndarray()[0] for piece in self._resampler.resample(frame)]
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
