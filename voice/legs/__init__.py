@@ -7,6 +7,11 @@ from typing import Literal, Protocol, TypeAlias
 
 from voice.frames import AudioFrame, Speaker
 
+
+class LegRefused(ValueError):
+    """What was offered cannot become a leg; the message says why, in words for a person."""
+
+
 LeftReason: TypeAlias = Literal["hung_up", "lost", "ended", "refused", "error"]
 
 

@@ -53,5 +53,12 @@ class FrameResampler:
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
 
     def feed(self, frame: Any) -> NDArray[np.int16]:
+        return self._pieces(frame)
+
+    def finish(self) -> NDArray[np.int16]:
+        """The last samples, about a millisecond; feed() nothing afterwards."""
+        return self._pieces(None)
+
+    def _pieces(self, frame: Any) -> NDArray[np.int16]:
         pieces = [piece.to_ndarray()[0] for piece in self._resampler.resample(frame)]
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
