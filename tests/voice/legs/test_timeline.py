@@ -1,5 +1,6 @@
 """One speaker's place on the call's timeline, without a network or a clock."""
 
+import itertools
 import random
 from collections.abc import Iterable
 
@@ -64,7 +65,7 @@ class Scene:
 
 
 def contiguous(frames: list[AudioFrame]) -> bool:
-    return all(a.end_ms == b.start_ms for a, b in zip(frames, frames[1:], strict=False))
+    return all(a.end_ms == b.start_ms for a, b in itertools.pairwise(frames))
 
 
 def test_the_first_sound_lies_where_it_was_spoken() -> None:
@@ -82,6 +83,25 @@ def test_a_first_packet_that_came_late_does_not_shift_the_rest() -> None:
     scene.packet(1, delay_ms=60)
     scene.packets(range(2, 20))
     assert scene.begins_at(0) == pytest.approx(1005, abs=1)
+
+
+def test_a_later_packet_that_came_late_does_not_shift_the_rest() -> None:
+    """Nor does one that was held up while the first ones are weighed."""
+    scene = Scene()
+    scene.packets(range(4))
+    scene.packet(4, delay_ms=90)
+    scene.packets(range(5, 20), delay_ms=90)
+    assert scene.begins_at(0) == pytest.approx(1005, abs=1)
+
+
+def test_silence_stops_before_sound_that_waits() -> None:
+    """Sound that has come, but waits for its order, is not overtaken by silence."""
+    timeline = SpeakerTimeline("agent")
+    timeline.join()
+    for k in range(10):
+        timeline.feed(k * 320, np.full(320, LOUD, np.int16), (k + 1) * 20.0)
+    silence = [item for item in timeline.tick(400.0, waiting=11 * 320) if isinstance(item, AudioFrame)]
+    assert silence[-1].end_ms == 220
 
 
 def test_lost_packets_leave_exactly_their_own_silence() -> None:
