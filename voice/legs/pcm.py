@@ -1,6 +1,6 @@
 """Coded sound -> 16 kHz samples. The only import of PyAV."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ class RecordingRefused(ValueError):
     """The file cannot be used as a recording; the message says why, in words for a person."""
 
 
-def channels_of(file: Path, *, longest_s: float = 4 * 3600) -> Iterator[NDArray[np.int16]]:
+def channels_of(file: Path, *, longest_s: float = 4 * 3600) -> Generator[NDArray[np.int16], None, None]:
     """The sound of a file in blocks: int16, shape (channels, n), 16 kHz, one or two channels. Raises RecordingRefused."""
     try:
         container: Any = av.open(str(file))

@@ -1,8 +1,9 @@
 """A recording as a call: one channel per speaker, in real time or as fast as it goes."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,6 +16,18 @@ from voice.legs.pcm import RecordingRefused, channels_of
 
 FRAME_MS: Final = 20
 _FRAME: Final = SAMPLE_RATE * FRAME_MS // 1000
+
+
+def check_recording(file: Path) -> int:
+    """The number of channels, 1 or 2. Raises RecordingRefused, so that a call need not begin to find out."""
+    blocks = channels_of(file)
+    try:
+        first = next(blocks, None)
+    finally:
+        blocks.close()
+    if first is None or first.shape[1] == 0:
+        raise RecordingRefused("This file holds no sound.")
+    return int(first.shape[0])
 
 
 class RecordingLeg:
@@ -38,6 +51,15 @@ class RecordingLeg:
 
     async def __aiter__(self) -> AsyncIterator[LegItem]:
         blocks = channels_of(self._file)
+        try:
+            async with contextlib.aclosing(self._items(blocks)) as items:
+                async for item in items:
+                    yield item
+        finally:
+            with contextlib.suppress(ValueError):  # cancelled while a thread still reads: it closes the file when it is done
+                blocks.close()
+
+    async def _items(self, blocks: Generator[NDArray[np.int16], None, None]) -> AsyncGenerator[LegItem, None]:
         first = await asyncio.to_thread(next, blocks, None)
         if first is None:
             raise RecordingRefused("This file holds no sound.")
