@@ -8,27 +8,26 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import aioice.ice
 import aiortc
-import numpy as np
 from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import JitterFrame
 
-from voice.frames import SAMPLE_RATE, AudioFrame, FrameBuffer, Samples, Speaker
-from voice.legs import FramesDropped, LegEvent, LegItem, LegLeft, LegRefused
+from voice.frames import SAMPLE_RATE, Samples, Speaker
+from voice.legs import LegItem, LegRefused
+from voice.legs.live import LiveItems
 from voice.legs.offers import accepted_offer, with_own_addresses
 from voice.legs.pcm import FFmpegError, FrameResampler
 from voice.legs.reorder import ReorderBuffer, ReorderSettings
-from voice.legs.timeline import SpeakerTimeline, TimelineSettings
+from voice.legs.timeline import TimelineSettings
 
 _BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
 _CODECS: Final = "_RTCRtpReceiver__codecs"
-_TICK_S: Final = 0.02
 
 
 class HookMissing(RuntimeError):
@@ -122,7 +121,7 @@ class _Track:
         self.dead = False
 
     def add(self, packet: Any) -> tuple[bool, None]:
-        now_ms = self._leg.now_ms()
+        now_ms = self._leg.items.now_ms()
         if packet.ssrc != self._source:
             if self._source is not None:
                 self._ready(self._reorder.finish(), now_ms)
@@ -175,32 +174,16 @@ class WebRtcLeg:
     """A call's browsers. One object per call: it lives across reconnects; answer() takes each new offer.
 
     ``began_at``: wall clock of the timeline's zero (now, if None). A call resumed after a restart passes its own.
-    Events may overtake frames that wait in the buffer; frames of one speaker keep their order.
     """
 
-    def __init__(
-        self, settings: WebRtcSettings | None = None, *, began_at: float | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: WebRtcSettings | None = None, *, began_at: float | None = None) -> None:
         self.settings = settings or WebRtcSettings()
-        self._clock = clock
-        wall = time.time()
-        self._zero_at = wall if began_at is None else began_at
-        self._zero = clock() - (wall - self._zero_at)
-        self._timelines: dict[Speaker, SpeakerTimeline] = {}
+        self.items = LiveItems(self.settings.timeline, buffer_ms=self.settings.buffer_ms, began_at=began_at)
         self._tracks: dict[Speaker, _Track] = {}  # whom we hear
         self._offered: dict[Speaker, _Track] = {}  # answered, no sound yet
         self._peers: set[Any] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._events: deque[LegEvent] = deque(maxlen=1000)  # few; the oldest would go
-        self._frames = FrameBuffer(self.settings.buffer_ms)
-        self._reported: dict[Speaker, int] = {"agent": 0, "prospect": 0}
-        self._muted: set[Speaker] = set()
-        self._wake = asyncio.Event()
-        self._ending = False
         self._iterating = False
-
-    def now_ms(self) -> float:
-        return (self._clock() - self._zero) * 1000
 
     # ---- signalling
 
@@ -209,7 +192,7 @@ class WebRtcLeg:
 
         A speaker's older connection is heard until the new one brings sound. Raises LegRefused.
         """
-        if self._ending:
+        if self.items.ended():
             raise LegRefused("This call has ended.")
         offer = accepted_offer(sdp, tracks)
         if own := aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False):
@@ -224,20 +207,20 @@ class WebRtcLeg:
         except TimeoutError as failure:
             await self._close(peer)
             raise LegRefused("No network address was found in time to answer with.") from failure
-        except HookMissing:
+        except (HookMissing, asyncio.CancelledError):
             await self._close(peer)
             raise
         except Exception as failure:  # aiortc raises anything from KeyError to OperationError for what it cannot take
             await self._close(peer)
             raise LegRefused("The offer was not understood, or has no codec that we know (Opus, G.722, PCMU, PCMA).") from failure
-        except asyncio.CancelledError:
+        if self.items.ended():
             await self._close(peer)
-            raise
+            raise LegRefused("This call has ended.")
         return str(peer.localDescription.sdp)
 
     def mute(self, speaker: Speaker, muted: bool) -> None:
         """A muted side's frames go on, as silence."""
-        (self._muted.add if muted else self._muted.discard)(speaker)
+        self.items.mute(speaker, muted)
 
     def _listen(self, peer: Any, tracks: Mapping[str, Speaker]) -> None:
         for transceiver in peer.getTransceivers():
@@ -261,78 +244,43 @@ class WebRtcLeg:
     def heard(self, track: _Track, position: int, samples: Samples, now_ms: float, *, restarted: bool) -> None:
         """A track's sound, decoded. The first of an offered track makes it the speaker's."""
         speaker = track.speaker
-        timeline = self._timelines.setdefault(speaker, SpeakerTimeline(speaker, self.settings.timeline, self._zero_at))
         if self._offered.get(speaker) is track:
             del self._offered[speaker]
-            if (older := self._tracks.get(speaker)) is not None:
+            older, self._tracks[speaker] = self._tracks.get(speaker), track
+            if older is not None:
                 self._drop(older)
-            self._tracks[speaker] = track
-            timeline.join()
+            self.items.join(speaker)
         elif restarted:
-            timeline.restart()
+            self.items.restart(speaker)
         if self._tracks.get(speaker) is track:
-            self._put(timeline.feed(position, np.zeros_like(samples) if speaker in self._muted else samples, now_ms))
+            self.items.feed(speaker, position, samples, now_ms)
 
-    def _put(self, items: Sequence[LegItem]) -> None:
-        for item in items:
-            if isinstance(item, AudioFrame):
-                self._frames.feed(item)
-            else:
-                self._events.append(item)
-        if items:
-            self._wake.set()
-
-    def _tick(self) -> None:
-        now_ms = self.now_ms()
+    def _tick(self, now_ms: float) -> bool:
         for track in (*self._tracks.values(), *self._offered.values()):
             track.tick(now_ms)
-        for speaker, timeline in self._timelines.items():
-            track_heard = self._tracks.get(speaker)
-            self._put(timeline.tick(now_ms, track_heard.waiting() if track_heard else None))
-            lost_ms = self._frames.lost_ms[speaker]
-            if lost_ms > self._reported[speaker]:
-                self._put([FramesDropped(speaker, timeline.at_ms, lost_ms - self._reported[speaker])])
-                self._reported[speaker] = lost_ms
+        for speaker, track in self._tracks.items():
+            self.items.tick(speaker, now_ms, track.waiting())
+        return self.items.deserted() and not self._offered
 
     # ---- the leg
 
     async def __aiter__(self) -> AsyncIterator[LegItem]:
         self._iterating = True
         try:
-            while not self._ending and not self._deserted():
-                self._tick()
-                while (item := self._take()) is not None:
+            async with contextlib.aclosing(self.items.stream(self._tick)) as items:
+                async for item in items:
                     yield item
-                self._wake.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_TICK_S):
-                        await self._wake.wait()
-            for timeline in self._timelines.values():
-                self._put(timeline.leave("ended"))
-            left = [event for event in self._events if isinstance(event, LegLeft)]
-            while (item := self._take()) is not None:
-                if not isinstance(item, LegLeft):
-                    yield item
-            for last in left:
-                yield last
         finally:
             self._iterating = False
             await self._close_all()
 
     async def end(self) -> None:
-        self._ending = True
-        self._wake.set()
+        self.items.end()
         if not self._iterating:
             await self._close_all()
 
     async def play(self, file: Path) -> bool:  # noqa: ARG002  the seam's signature; we only receive, the two people hear each other peer to peer
         return False
-
-    def _take(self) -> LegItem | None:
-        return self._events.popleft() if self._events else self._frames.take()
-
-    def _deserted(self) -> bool:
-        return bool(self._timelines) and all(timeline.left for timeline in self._timelines.values()) and not self._offered
 
     # ---- ends of connections
 
@@ -359,7 +307,7 @@ class WebRtcLeg:
                 await peer.close()
 
     async def _close_all(self) -> None:
-        self._ending = True
+        self.items.end()
         for peer in list(self._peers):
             self._gone(peer)
         while self._closing:

@@ -30,7 +30,7 @@ def onsets_ms(sound: NDArray[np.int16]) -> NDArray[np.float64]:
 
 def error_ms(onset: float, leg: WebRtcLeg, zero: float) -> float:
     """How far an onset lies from the nearest beep as it was spoken."""
-    origin_ms = (zero - leg._zero) * 1000
+    origin_ms = (zero - leg.items._zero) * 1000
     off = (onset - origin_ms) % (EVERY_S * 1000)
     return float(min(off, EVERY_S * 1000 - off))
 
@@ -60,7 +60,7 @@ async def test_two_tracks_of_one_browser_arrive_apart(leg: WebRtcLeg) -> None:
     assert len(onsets) >= 4
     assert max(error_ms(onset, leg, zero) for onset in onsets[1:]) < 50
     assert np.abs(listener.sound("prospect")).max() < 200
-    delays = [(at - leg._zero) * 1000 - frame.end_ms for at, frame in listener.frames("agent")[10:] if not frame.silence_filled]
+    delays = [(at - leg.items._zero) * 1000 - frame.end_ms for at, frame in listener.frames("agent")[10:] if not frame.silence_filled]
     assert np.median(delays) < 25
     assert [type(event) for _, event in listener.items if not isinstance(event, AudioFrame)] == [LegJoined, LegJoined, LegLeft, LegLeft]
     assert all(frame.arrived_at and abs(frame.arrived_at - time.time()) < 60 for _, frame in listener.frames("agent"))
@@ -92,7 +92,7 @@ async def test_loss_and_reordering_add_no_lasting_delay(leg: WebRtcLeg) -> None:
     assert network.lost > 15
     assert network.reordered > 15
     frames = [(at, frame) for at, frame in listener.frames("agent") if not frame.silence_filled][10:]
-    delays = np.array([(at - leg._zero) * 1000 - frame.end_ms for at, frame in frames])
+    delays = np.array([(at - leg.items._zero) * 1000 - frame.end_ms for at, frame in frames])
     half = len(delays) // 2
     assert np.median(delays[half:]) < np.median(delays[:half]) + 5
     assert np.percentile(delays[half:], 90) < 80
@@ -113,13 +113,13 @@ async def test_packets_that_stop_are_followed_by_silence_at_pace(leg: WebRtcLeg)
     await browser.call(leg)
     await asyncio.sleep(1.2)
     network.cut = True
-    cut_ms = leg.now_ms()
+    cut_ms = leg.items.now_ms()
     await asyncio.sleep(1.0)
     silent = sum(frame.duration_ms for _, frame in listener.frames("agent") if frame.silence_filled and frame.end_ms > cut_ms)
     assert 800 <= silent <= 1000
     await asyncio.sleep(1.5)
     network.cut = False
-    back_ms = leg.now_ms()
+    back_ms = leg.items.now_ms()
     await asyncio.sleep(0.7)
     await browser.hang_up()
     await listener.finish()
@@ -144,7 +144,7 @@ async def test_both_sides_stay_true_after_a_rejoin(leg: WebRtcLeg) -> None:
         await browser.hang_up()
     await asyncio.sleep(1.0)
     again = [Browser({side: Microphone(beeps, zero)}) for side in sides]
-    back_ms = leg.now_ms()
+    back_ms = leg.items.now_ms()
     for browser in again:
         await browser.call(leg)
     await asyncio.sleep(2.0)
@@ -170,7 +170,7 @@ async def test_a_second_offer_of_the_same_side_takes_over(leg: WebRtcLeg) -> Non
     new = Browser({"agent": Microphone(lambda t: 0 * t, zero)})
     await new.call(leg)
     await listener.until(lambda item: isinstance(item, LegJoined) and item.rejoined)
-    taken_over_ms = leg.now_ms()
+    taken_over_ms = leg.items.now_ms()
     await asyncio.sleep(0.8)
     assert len(leg._peers) == 2
     assert np.abs(listener.sound("agent")[int(taken_over_ms + 200) * 16 :]).max() < 300
@@ -187,10 +187,10 @@ async def test_a_muted_side_goes_on_as_silence(leg: WebRtcLeg) -> None:
     await browser.call(leg)
     await listener.until(lambda item: isinstance(item, AudioFrame))
     leg.mute("prospect", True)
-    muted_ms = leg.now_ms()
+    muted_ms = leg.items.now_ms()
     await asyncio.sleep(0.8)
     leg.mute("prospect", False)
-    unmuted_ms = leg.now_ms()
+    unmuted_ms = leg.items.now_ms()
     await asyncio.sleep(0.4)
     await browser.hang_up()
     await listener.finish()
