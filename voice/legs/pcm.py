@@ -62,3 +62,15 @@ class FrameResampler:
     def _pieces(self, frame: Any) -> NDArray[np.int16]:
         pieces = [piece.to_ndarray()[0] for piece in self._resampler.resample(frame)]
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+
+
+class RateResampler:
+    """Plain int16 mono samples of another rate -> 16 kHz."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate, self._resampler = rate, FrameResampler()
+
+    def feed(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate = self._rate
+        return self._resampler.feed(frame)
