@@ -24,7 +24,8 @@ class TimelineSettings:
     long, silence is fed (late packets widen this up to ``quiet_longest_ms``). ``lost_after_ms``, ``leave_after_ms``: then
     LegLost, LegLeft. ``late_longest_ms``: sound later than this is thrown away. ``jump_ms``: a longer gap is a jump of the
     times, not silence. ``drift_every_ms``, ``drift_ms``: the sender's clock is followed when the least delay of such a
-    stretch is off by more."""
+    stretch is off by more. ``stall_ms``: ticks further apart mean that we stood still, not the network: what came meanwhile
+    is read first, for so long again."""
 
     hold_ms: float = 100.0
     quiet_after_ms: float = 60.0
@@ -34,6 +35,7 @@ class TimelineSettings:
     late_longest_ms: float = 1000.0
     astray_ms: float = 500.0  # later than late_longest_ms for so long: its clock stood still, begin anew
     jump_ms: float = 1000.0
+    stall_ms: float = 80.0
     drift_every_ms: float = 3000.0
     drift_ms: float = 15.0
     quiet_level: float = 120.0  # RMS of int16 that is quiet in any room, and that is quiet in none
@@ -59,6 +61,8 @@ class SpeakerTimeline:
         self._quiet_after = self._settings.quiet_after_ms
         self._quiet_run = 0
         self._floor = 0.0  # level of the room, when nobody speaks
+        self._ticked_at: float | None = None
+        self._patient_until = 0.0
         self._astray_since: float | None = None
         self._least: float | None = None  # the least delay since _least_from, in samples
         self._least_from = 0.0
@@ -104,7 +108,10 @@ class SpeakerTimeline:
         out: list[LegItem] = []
         if self._held and now_ms - self._held[0][2] >= self._settings.hold_ms:
             out += self._anchor(now_ms)
-        if not self.joined or (self._joining and self._held):
+        if self._ticked_at is not None and now_ms - self._ticked_at > self._settings.stall_ms:
+            self._patient_until = now_ms + self._settings.stall_ms
+        self._ticked_at = now_ms
+        if not self.joined or (self._joining and self._held) or now_ms < self._patient_until:
             return out
         away_ms = now_ms - self._heard_at
         if away_ms >= self._settings.leave_after_ms:

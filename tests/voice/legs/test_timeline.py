@@ -186,6 +186,18 @@ def test_late_sound_is_kept() -> None:
     assert contiguous(scene.frames)
 
 
+def test_a_stall_of_ours_puts_no_silence_into_the_sound() -> None:
+    """Packets that came while our loop stood still for 600 ms are read before silence is fed."""
+    scene = Scene()
+    scene.packets(range(20))
+    stalled_ms = scene.now_ms + 600
+    for k in range(20, 50):
+        scene.items += scene.timeline.tick(stalled_ms + (k - 20))
+        scene.items += scene.timeline.feed(scene.first_position + k * 320, np.full(320, k + LOUD, np.int16), stalled_ms + (k - 20))
+    assert not any(frame.silence_filled for frame in scene.frames)
+    assert scene.begins_at(49) == pytest.approx(1005 + 49 * 20, abs=1)
+
+
 def test_late_sound_is_paid_back_in_quiet() -> None:
     """Once it gets quiet, the times are right again."""
     scene = Scene()
