@@ -74,3 +74,7 @@ class RateResampler:
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate = self._rate
         return self._resampler.feed(frame)
+
+    def finish(self) -> NDArray[np.int16]:
+        """The last samples, about two milliseconds; feed() nothing afterwards."""
+        return self._resampler.finish()

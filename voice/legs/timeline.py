@@ -164,6 +164,8 @@ class SpeakerTimeline:
         self._follow(late_ms, now_ms)
         self._weigh(samples)
         start = position + self._offset
+        if start < 0:  # spoken before the call began
+            samples, start = samples[-start:], 0
         self._heard_end = max(self._heard_end, start + len(samples))
         overlap = self._cursor + len(self._rest) - start
         if overlap < -_NEAR:

@@ -76,6 +76,14 @@ def test_the_first_sound_lies_where_it_was_spoken() -> None:
     assert scene.begins_at(0) == pytest.approx(1239, abs=1)
 
 
+def test_sound_from_before_the_call_is_not_part_of_it() -> None:
+    """What was spoken before the timeline's zero is left out; what follows keeps its time."""
+    scene = Scene(origin_ms=-50.0)
+    scene.packets(range(20), delay_ms=0)
+    assert scene.frames[0].start_ms == 0
+    assert scene.begins_at(19) == pytest.approx(-50 + 19 * 20, abs=1)
+
+
 def test_a_first_packet_that_came_late_does_not_shift_the_rest() -> None:
     """The packet that came soonest tells where the sound lies."""
     scene = Scene()
