@@ -68,7 +68,7 @@ class _Utterance:
     speculation_model: str = ""
     ended: UtteranceEnded | None = None
     final_sent: bool = False
-    shown: int = 0  # words shown in the newest partial
+    speech_chunks: int = 0  # what the detector called speech, in chunks
 
 
 class SpeakerListener:
@@ -90,7 +90,6 @@ class SpeakerListener:
         self._sound = np.zeros(0, np.int16)
         self._sound_start = 0  # sample number of _sound[0]
         self._rest = np.zeros(0, np.int16)
-        self._probabilities: list[float] = []  # of the open utterance, bounded by its longest length
         self._current: _Utterance | None = None
         self._closing: dict[str, _Utterance] = {}  # ended, final not back yet; bounded by the window queue
         self._ready: list[_Utterance] = []  # ended, their speculation is back
@@ -102,6 +101,18 @@ class SpeakerListener:
     @property
     def speaking(self) -> bool:
         return self._segmenter.open
+
+    @property
+    def thinned(self) -> bool:
+        """Partials come less often than wanted, because decoding is slow at the moment."""
+        return self.cadence_ms > self._settings.cadence_ms
+
+    def pace(self, decode_ms: float) -> None:
+        """A partial took so long: the next ones come no faster than decoding keeps up with."""
+        wanted = max(self._settings.cadence_ms, min(self._settings.slowest_cadence_ms, round(decode_ms * 1.5)))
+        self.cadence_ms = round(0.7 * self.cadence_ms + 0.3 * wanted)
+        if self.cadence_ms - self._settings.cadence_ms < 16:
+            self.cadence_ms = self._settings.cadence_ms
 
     def feed(self, frame: AudioFrame) -> list[Window]:
         windows: list[Window] = []
@@ -119,8 +130,8 @@ class SpeakerListener:
             probability = self._detector.feed(chunk)
             for event in self._segmenter.feed(probability):
                 windows += self._happened(event)
-            if self._segmenter.open:
-                self._probabilities.append(probability)
+            if self._current is not None:
+                self._current.speech_chunks += probability >= 0.5
             self._forget()
         return windows
 
@@ -139,7 +150,6 @@ class SpeakerListener:
         self._current, self._next_ms = None, None
         self._closing.clear()
         self._ready.clear()
-        self._probabilities.clear()
 
     def lost(self, window: Window) -> list[Window]:
         """The engine died with this window: what must not be lost is asked for again, with all its sound."""
@@ -157,7 +167,7 @@ class SpeakerListener:
             utterance = self._current
         if utterance is None:
             return []  # erased, or final already
-        words = self._believed(window, hypothesis)
+        words = self._believed(utterance, hypothesis)
         match window.purpose:
             case "partial":
                 utterance.waiting = ""
@@ -182,7 +192,6 @@ class SpeakerListener:
         if self._current is None:
             start_ms = self._ms(event.start_sample)
             self._current = _Utterance(f"{self._speaker[0]}{start_ms}", start_ms, asked_sample=event.start_sample)
-            self._probabilities.clear()
             self._sound_from(event.start_sample)
         utterance = self._current
         if utterance.speculation is not None or utterance.speculative_end >= 0:
@@ -239,11 +248,10 @@ class SpeakerListener:
 
     # ---- from hypotheses to transcripts
 
-    def _believed(self, window: Window, hypothesis: Hypothesis) -> tuple[Word, ...]:
+    def _believed(self, utterance: _Utterance, hypothesis: Hypothesis) -> tuple[Word, ...]:
         words = tuple(Word(w.text, w.start_ms, w.end_ms, w.probability) for w in hypothesis.words)
         said = " ".join(w.text for w in words).lower().strip(" .!?,[]()♪")
-        recent = self._probabilities[-len(window.samples) // CHUNK :] if self._probabilities else [1.0]
-        speech_chunks = sum(p >= 0.5 for p in recent)
+        speech_chunks = utterance.speech_chunks
         if speech_chunks < 4 and (said in GHOSTS or hypothesis.no_speech > 0.5):
             return ()
         if hypothesis.no_speech > 0.8 and hypothesis.average_logprob < -0.8:
