@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import re
 import zlib
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ def features(texts: Sequence[str], vectors: Vectors) -> NDArray[np.float32]:
     for row, text in enumerate(texts):
         words = words_of(text)
         marked = ["^", *words, "$"]
-        for gram in [*words, *(f"{a} {b}" for a, b in zip(marked, marked[1:], strict=False))]:
+        for gram in [*words, *(f"{a} {b}" for a, b in itertools.pairwise(marked))]:
             grams[row, zlib.crc32(gram.encode()) % BUCKETS] = 1.0
     grams /= np.maximum(np.linalg.norm(grams, axis=1, keepdims=True), 1e-9)
     # MiniLM's numbers are about 0.05 each; doubled, both halves weigh alike under one penalty.
