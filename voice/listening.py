@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from voice.agreement import Agreement
+from voice.agreement import Agreement, plain
 from voice.frames import SAMPLES_PER_MS, AudioFrame, Speaker
 from voice.models import Hypothesis, Window
 from voice.numerals import written
@@ -30,6 +30,8 @@ GHOSTS: Final = frozenset(
     {"you", "thank you", "thanks", "thank you for watching", "thanks for watching", "bye", "okay", "so", "the", "i", "oh", "yeah", "uh", "hmm", "silence", "music", "applause"}
 )  # fmt: skip
 
+_SEAM_MS: Final = 250  # words this near to a cut may be the ones before it, heard again
+
 
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
@@ -37,10 +39,10 @@ class ListeningSettings:
     shown in a partial yet, because more sound often changes them. ``trim_ms``: a longer window is cut behind settled words."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
-    cadence_ms: int = 320
+    cadence_ms: int = 480
     slowest_cadence_ms: int = 1600
     first_ms: int = 480
-    hold_back_ms: int = 120
+    hold_back_ms: int = 200
     trim_ms: int = 9000
     keep_ms: int = 2500
     gap_ms: int = 200  # a jump of the media time longer than this ends the utterance
@@ -249,7 +251,7 @@ class SpeakerListener:
     # ---- from hypotheses to transcripts
 
     def _believed(self, utterance: _Utterance, hypothesis: Hypothesis) -> tuple[Word, ...]:
-        words = tuple(Word(w.text, w.start_ms, w.end_ms, w.probability) for w in hypothesis.words)
+        words = _continued(utterance.before, _joined(hypothesis))
         said = " ".join(w.text for w in words).lower().strip(" .!?,[]()♪")
         speech_chunks = utterance.speech_chunks
         if speech_chunks < 4 and (said in GHOSTS or hypothesis.no_speech > 0.5):
@@ -338,6 +340,8 @@ class SpeakerListener:
         if cut is None or cut < 2:
             return
         keep_from = settled[cut].end_ms
+        if cut + 1 < len(settled):  # in the middle of the gap, so that no word is heard twice
+            keep_from = max(keep_from, (keep_from + settled[cut + 1].start_ms) // 2)
         utterance.before = (*utterance.before, *settled[: cut + 1])
         utterance.agreement.settled = settled[cut + 1 :]
         self._sound_from((keep_from - self._origin_ms) * SAMPLES_PER_MS)
@@ -360,3 +364,25 @@ class SpeakerListener:
 
     def _ms(self, sample: int) -> int:
         return self._origin_ms + sample // SAMPLES_PER_MS
+
+
+def _joined(hypothesis: Hypothesis) -> tuple[Word, ...]:
+    """The words as they are shown: "speech", "-to", "-text" is one word."""
+    words: list[Word] = []
+    for each in hypothesis.words:
+        if words and each.text[0] == "-" and each.text[1:2].isalnum():
+            before = words[-1]
+            words[-1] = Word(before.text + each.text, before.start_ms, each.end_ms, min(before.probability, each.probability))
+        else:
+            words.append(Word(each.text, each.start_ms, each.end_ms, each.probability))
+    return tuple(words)
+
+
+def _continued(before: tuple[Word, ...], words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Without the words at the start that are the end of ``before`` once more: their last sound lies behind the cut."""
+    for count in (3, 2, 1):
+        if len(before) < count or len(words) < count or words[0].start_ms > before[-1].end_ms + _SEAM_MS:
+            continue
+        if [plain(w.text) for w in before[-count:]] == [plain(w.text) for w in words[:count]]:
+            return words[count:]
+    return words

@@ -1,0 +1,210 @@
+"""Frames of one speaker become windows, their hypotheses become transcripts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voice.frames import AudioFrame
+from voice.listening import Hints, ListeningSettings, SpeakerListener
+from voice.models import HeardWord, Hypothesis, Window
+from voice.transcripts import FinalTranscript, PartialTranscript
+from voice.vad import SpeechDetector
+
+FRAME = 320
+
+
+class Loudness:
+    """A speech stream at the detector's seam: what is loud is speech."""
+
+    def feed(self, chunk: NDArray[np.int16]) -> float:
+        return 0.95 if np.abs(chunk.astype(np.int32)).mean() > 500 else 0.02
+
+    def reset(self) -> None:
+        pass
+
+
+class Microphone:
+    """Feeds a listener with loud and quiet sound, on one timeline."""
+
+    def __init__(self, settings: ListeningSettings | None = None, hints: Hints | None = None) -> None:
+        detector = SpeechDetector(Loudness())  # type: ignore[arg-type]  # the two methods that the detector calls
+        self.listener = SpeakerListener("call", "prospect", settings or ListeningSettings(), detector, hints)
+        self.now_ms = 0
+
+    def _feed(self, level: int, ms: int) -> list[Window]:
+        windows: list[Window] = []
+        sound = np.tile(np.array([level, -level], np.int16), FRAME // 2)
+        for _ in range(ms // 20):
+            windows += self.listener.feed(AudioFrame(samples=sound, speaker="prospect", start_ms=self.now_ms))
+            self.now_ms += 20
+        return windows
+
+    def speaks(self, ms: int) -> list[Window]:
+        return self._feed(6000, ms)
+
+    def is_silent(self, ms: int) -> list[Window]:
+        return self._feed(0, ms)
+
+
+def read(window: Window, text: str, *, no_speech: float = 0.0, logprob: float = -0.2, probability: float = 0.9) -> Hypothesis:
+    """A decode that spreads the words evenly over the window."""
+    said = text.split()
+    each = len(window.samples) / 16 / max(1, len(said))
+    words = tuple(
+        HeardWord(w, round(window.start_ms + i * each), round(window.start_ms + (i + 1) * each), probability) for i, w in enumerate(said)
+    )
+    return Hypothesis(words, no_speech, logprob, 1.0, "test", 50.0)
+
+
+def test_silence_asks_for_nothing() -> None:
+    """No window leaves the listener while nobody speaks."""
+    microphone = Microphone()
+    assert microphone.is_silent(60_000) + microphone.listener.finish() == []
+
+
+def test_one_partial_is_out_at_a_time() -> None:
+    """The next partial is asked for when the last one is back."""
+    microphone = Microphone()
+    windows = microphone.speaks(3000)
+    assert [w.purpose for w in windows] == ["partial"]
+    microphone.listener.heard(windows[0], read(windows[0], "hello"))
+    assert [w.purpose for w in microphone.speaks(3000)] == ["partial"]
+
+
+def test_the_decode_of_the_first_silence_is_the_final() -> None:
+    """If nothing more is said, nothing is decoded a second time."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (guess,) = [w for w in microphone.is_silent(200) if w.purpose == "speculative"]
+    (shown,) = microphone.listener.heard(guess, read(guess, "we like it"))
+    assert isinstance(shown, PartialTranscript)
+    assert microphone.is_silent(1000) == []
+    (final,) = microphone.listener.settled()
+    assert isinstance(final, FinalTranscript)
+    assert final.text == "we like it"
+    assert microphone.listener.settled() == []
+
+
+def test_a_late_guess_is_the_final_as_soon_as_it_is_back() -> None:
+    """An utterance that ended while its speculation was decoded becomes final with it."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (guess,) = microphone.is_silent(1500)
+    (final,) = microphone.listener.heard(guess, read(guess, "we like it"))
+    assert isinstance(final, FinalTranscript)
+
+
+def test_a_guess_is_dropped_when_speech_goes_on() -> None:
+    """What was said after a short pause is in the final."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (guess,) = [w for w in microphone.is_silent(200) if w.purpose == "speculative"]
+    microphone.speaks(1000)
+    assert microphone.listener.heard(guess, read(guess, "we like")) == []
+    (last,) = [w for w in microphone.is_silent(1500) if w.purpose == "speculative"]
+    (final,) = microphone.listener.heard(last, read(last, "we like it a lot"))
+    assert isinstance(final, FinalTranscript)
+    assert final.text == "we like it a lot"
+
+
+def test_the_end_of_the_sound_makes_the_open_utterance_final() -> None:
+    """The last words before somebody hangs up are not lost."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (window,) = microphone.listener.finish()
+    assert window.purpose == "final"
+    (final,) = microphone.listener.heard(window, read(window, "goodbye then"))
+    assert isinstance(final, FinalTranscript)
+
+
+def test_a_final_is_asked_for_again_when_the_engine_died() -> None:
+    """The engine's death loses a partial, never a final."""
+    microphone = Microphone()
+    (partial,) = microphone.speaks(1500)
+    (final,) = microphone.listener.finish()
+    assert microphone.listener.lost(partial) == []
+    assert microphone.listener.lost(final) == [final]
+
+
+def test_erasing_leaves_no_word_and_no_sound() -> None:
+    """After consent is revoked, what was out comes to nothing."""
+    microphone = Microphone()
+    (partial,) = microphone.speaks(1500)
+    microphone.listener.erase()
+    assert microphone.listener.heard(partial, read(partial, "my number is five")) == []
+    assert microphone.listener.finish() == []
+    assert microphone.listener.settled() == []
+
+
+def test_a_ghost_phrase_out_of_no_speech_is_dropped() -> None:
+    """What Whisper says to a click is not shown."""
+    microphone = Microphone()
+    microphone.speaks(80)
+    (guess,) = microphone.is_silent(1500)
+    (final,) = microphone.listener.heard(guess, read(guess, "Thank you.", no_speech=0.7))
+    assert isinstance(final, FinalTranscript)
+    assert final.words == ()
+
+
+def test_a_spoken_thank_you_stays() -> None:
+    """A phrase that ghosts use is kept where somebody speaks."""
+    microphone = Microphone()
+    microphone.speaks(800)
+    (guess,) = [w for w in microphone.is_silent(1500) if w.purpose == "speculative"]
+    (final,) = microphone.listener.heard(guess, read(guess, "Thank you."))
+    assert isinstance(final, FinalTranscript)
+    assert final.text == "Thank you."
+
+
+def test_a_long_utterance_has_short_windows() -> None:
+    """Sound behind settled words is trimmed; the words stay, once each."""
+    microphone = Microphone()
+    longest, last = 0, None
+    for _ in range(14):
+        for window in microphone.speaks(1000):
+            longest = max(longest, len(window.samples) // 16)
+            first = window.start_ms // 500 + (window.start_ms % 500 > 250)
+            count = (window.start_ms + len(window.samples) // 16) // 500
+            words = tuple(HeardWord(f"w{i}", i * 500, i * 500 + 400, 0.9) for i in range(first, count))
+            (last,) = microphone.listener.heard(window, Hypothesis(words, 0.0, -0.2, 1.0, "test", 50.0))
+    assert longest <= 11_000
+    assert isinstance(last, PartialTranscript)
+    numbers = [int(w.text[1:]) for w in (*last.settled, *last.open_tail)]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert numbers[0] == 0
+
+
+def test_hints_go_with_every_window() -> None:
+    """Names that are likely to be said reach the recogniser."""
+    microphone = Microphone(hints=Hints(("Okeechobee Boulevard",)))
+    (window,) = microphone.speaks(1500)
+    assert window.hotwords == ("Okeechobee Boulevard",)
+
+
+def test_slow_decoding_thins_out_the_partials() -> None:
+    """Under load partials come less often, and fast decoding brings them back."""
+    microphone = Microphone()
+    microphone.listener.pace(900)
+    assert microphone.listener.thinned
+    for _ in range(20):
+        microphone.listener.pace(50)
+    assert not microphone.listener.thinned
+
+
+def test_a_gap_in_the_sound_ends_the_utterance() -> None:
+    """Words from before a lost connection do not run into those after it."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    microphone.now_ms += 5000
+    finals = [w for w in microphone.speaks(1000) if w.purpose == "final"]
+    assert len(finals) == 1
+    assert finals[0].start_ms + len(finals[0].samples) // 16 <= 1500
+
+
+def test_a_number_keeps_its_spoken_form() -> None:
+    """The caption has digits, the words as said stand beside it."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (window,) = microphone.listener.finish()
+    (final,) = microphone.listener.heard(window, read(window, "four hundred thousand dollars"))
+    assert isinstance(final, FinalTranscript)
+    assert (final.text, final.spoken) == ("$400,000", "four hundred thousand dollars")
