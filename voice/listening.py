@@ -36,13 +36,15 @@ _SEAM_MS: Final = 250  # words this near to a cut may be the ones before it, hea
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
     """``cadence_ms``: new sound between partials. ``hold_back_ms``: words that end nearer to the end of the sound are not
-    shown in a partial yet, because more sound often changes them. ``trim_ms``: a longer window is cut behind settled words."""
+    shown in a partial yet, because more sound often changes them; from the first word less probable than
+    ``doubtful`` on, a partial waits for more sound as well. ``trim_ms``: a longer window is cut behind settled words."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
     cadence_ms: int = 480
     slowest_cadence_ms: int = 1600
     first_ms: int = 480
     hold_back_ms: int = 200
+    doubtful: float = 0.35
     trim_ms: int = 9000
     keep_ms: int = 2500
     gap_ms: int = 200  # a jump of the media time longer than this ends the utterance
@@ -264,7 +266,10 @@ class SpeakerListener:
 
     def _partial(self, utterance: _Utterance, window: Window, words: tuple[Word, ...], hypothesis: Hypothesis) -> list[Transcript]:
         heard_ms = window.start_ms + len(window.samples) // SAMPLES_PER_MS
-        shown = [w for w in words if w.end_ms <= heard_ms - self._settings.hold_back_ms]
+        ended = [w for w in words if w.end_ms <= heard_ms - self._settings.hold_back_ms]
+        before = len(utterance.agreement.settled) + len(utterance.agreement.open_tail)  # what was shown is not hidden again
+        doubtful = (i for i, w in enumerate(ended) if i >= before and w.probability < self._settings.doubtful)
+        shown = ended[: next(doubtful, len(ended))]
         utterance.agreement.feed(shown, heard_ms)
         self._trim(utterance, heard_ms)
         return [self._open(utterance, heard_ms, hypothesis.stamps)]
