@@ -17,6 +17,7 @@ from timeline import Room, Turn, lay_out
 
 HERE = Path(__file__).parent
 _BROWSER_RATE = 48_000
+_CUT_MARGIN = RATE * 120 // 1000
 _ROOM = ("level_dbfs", "room_dbfs", "room_tilt", "seed")
 
 
@@ -66,14 +67,18 @@ def _call(speaker: Speaker, script: dict[str, Any], folder: Path) -> tuple[list[
 def _cut(cut: dict[str, Any], turns: list[Turn], channels: dict[str, Samples], folder: Path) -> None:
     first = next(turn for turn in turns if turn.text.startswith(cut["first"]))
     last = next(turn for turn in turns if turn.text.startswith(cut["last"]))
-    begin = first.start - cut["before_ms"] * RATE // 1000
-    end = last.end + cut["after_ms"] * RATE // 1000
-    inside = [turn for turn in turns if begin <= turn.start and turn.end <= end]
+    begin, end = first.start - _CUT_MARGIN, last.end + _CUT_MARGIN
+    inside = [turn for turn in turns if begin < turn.end and turn.start < end]
+    if any(turn.start < begin or turn.end > end for turn in inside):
+        raise ValueError("the cut goes through a turn")
+    # Room tone from before the first and after the last word of the call, where a browser starts and loops.
+    before, after = turns[0].start - _CUT_MARGIN, max(turn.end for turn in turns) + 2 * _CUT_MARGIN
     folder.mkdir(parents=True, exist_ok=True)
     for name, channel in channels.items():
-        sound = soxr.resample(channel[begin:end], RATE, _BROWSER_RATE, "VHQ")
+        whole = np.concatenate([channel[:before], channel[begin:end], channel[after:]])
+        sound = soxr.resample(whole, RATE, _BROWSER_RATE, "VHQ")
         soundfile.write(folder / f"fake_mic_{name}.wav", _pcm(sound), _BROWSER_RATE, subtype="PCM_16")
-    _write_lines(folder / "cut.json", [_as_entry(turn, begin) for turn in inside])
+    _write_lines(folder / "cut.json", [_as_entry(turn, begin - before) for turn in inside])
 
 
 def _practice(speaker: Speaker, practice: dict[str, Any], folder: Path) -> None:

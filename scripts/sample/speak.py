@@ -116,6 +116,9 @@ def _trimmed(sound: Samples, words: list[Word], owner: list[int | None], starts:
     # The outermost edges are those of the sound itself.
     places[0] = (first, places[0][1])
     places[-1] = (places[-1][0], last)
+    swallowed = [word.text for word, (a, b) in zip(words, places, strict=True) if b - a < _SHORTEST]
+    if swallowed:
+        raise ValueError(f"the voice swallows {swallowed}: say it in other words")
     return Spoken(cut, [(word.text, a - begin, b - begin) for word, (a, b) in zip(words, places, strict=True)])
 
 
@@ -138,7 +141,9 @@ def _places(sound: Samples, owner: list[int | None], starts: Samples, ends: Samp
             places[two][0] = (begin + run_end) * _HOP
         else:
             places[one][1] = places[two][0] = (places[one][1] + places[two][0]) // 2
-    return [(begin, max(end, begin + _SHORTEST)) for begin, end in places]
+        places[one][1] = max(places[one][1], places[one][0] + _SHORTEST)
+        places[two][0] = max(places[two][0], places[one][1])
+    return [(begin, end) for begin, end in places]
 
 
 def _longest_run(flags: NDArray[np.bool_]) -> tuple[int, int]:

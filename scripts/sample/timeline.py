@@ -80,10 +80,11 @@ def lay_out(
         notes = {kind: list(entry.get(kind, [])) for kind in ("objections", "signals", "compliance")}
         turn = Turn(speaker, " ".join(phrase for phrase, _ in phrases), notes)
         aside = "within" in entry
+        anchor, gap_ms = main.end, entry.get("gap_ms", 0)
         if aside:
-            at = main.phrase_ends[entry["within"][0]] + entry["within"][1] * _MS
-        else:
-            at = main.end + entry["gap_ms"] * _MS
+            phrase_before, gap_ms = entry["within"]
+            anchor = main.phrase_ends[phrase_before]
+        at = anchor + gap_ms * _MS
         for phrase, pause_ms in phrases:
             spoken = say(speaker, phrase, entry.get("speed", 1.0))
             offset = at + pause_ms * _MS - spoken.words[0][1]
