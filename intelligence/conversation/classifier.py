@@ -49,15 +49,16 @@ class Head:
     """One logistic regression per label, with Platt scaling (Platt 1999) and a threshold on the scaled probability."""
 
     labels: tuple[str, ...]
-    weights: NDArray[np.float32]  # (labels, WIDTH)
+    weights: NDArray[np.float32]  # (labels, WIDTH and the extra columns)
     bias: NDArray[np.float32]  # (labels,)
     scale: NDArray[np.float32]  # (labels, 2): slope and shift of the calibration
     thresholds: NDArray[np.float32]  # (labels,)
     digest: str  # SHA-256 of the file it came from
 
-    def probabilities(self, texts: Sequence[str], vectors: Vectors) -> NDArray[np.float32]:
-        """float32, shape (n, labels), each in [0, 1]."""
-        margin = features(texts, vectors) @ self.weights.T + self.bias
+    def probabilities(self, texts: Sequence[str], vectors: Vectors, extra: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """float32, shape (n, labels), each in [0, 1]. ``extra``: the detector's own columns, shape (n, k), as in training."""
+        x = features(texts, vectors)
+        margin = (x if extra is None else np.concatenate((x, extra), axis=1)) @ self.weights.T + self.bias
         odds = np.clip(margin * self.scale[:, 0] + self.scale[:, 1], -30.0, 30.0)
         result: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
         return result
@@ -84,6 +85,6 @@ def load_head(file: Path) -> Head:
     with np.load(io.BytesIO(raw), allow_pickle=False) as held:
         labels = tuple(str(label) for label in held["labels"])
         weights, bias, scale, thresholds = (held[k].astype(np.float32) for k in ("weights", "bias", "scale", "thresholds"))
-    if weights.shape != (len(labels), WIDTH):
+    if weights.ndim != 2 or weights.shape[0] != len(labels) or weights.shape[1] < WIDTH:
         raise WeightsRefused(f"{file.name} was trained for other features; train it anew")
     return Head(labels, weights, bias, scale, thresholds, digest)

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from intelligence.conversation.classifier import Head, load_head
+from intelligence.conversation.objection_cues import columns
 from intelligence.conversation.turns import Conversation, Finding, Reading
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
@@ -71,7 +72,7 @@ class ObjectionDetector:
         turn = reading.turn
         if turn.speaker != "prospect" or not reading.sentences:
             return []
-        table = self._head.probabilities(reading.sentences, reading.vectors)
+        table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences))
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
             best = int(np.argmax(table[:, column]))
