@@ -21,13 +21,13 @@ _CUES: Final[dict[str, tuple[str, ...]]] = {
         r"\b(percent|commission|comission|fee|fees|cut|points?)\b.*\b(too (much|high)|a lot|steep|ridiculous|negotiable|lower|cheaper|for what)\b",
         r"\bwhy (should|would|do|wood) (i|we) pay (you|a realtor|an agent|the)\b|\bflat fee\b|\b(only )?charges? (only )?(one|two|1|2|0)\b",
         r"\b(knock|take|cut|come down|drop|lower|reduce|discount)\b.*\b(commission|fee|cut|percent|rate you|what you charge)\b",
-        r"\bnot (covering|paying) (the|a|for the) (other|buyers|sellers|commission)\b|\bbuyers? side\b.*\bplus\b",
+        r"\bnot (covering|paying) (the|a|for the) (other|buyers|sellers|commission)\b",
     ),
     "timing": (
         r"\b(not ready to (move|sell|buy|list)|not the right time|bad time for us|no (rush|hurry)|not in a (rush|hurry)|a (year|ways) (out|off))\b",
         r"\b(wait|waiting|hold off|holding off)\b.*\b(spring|summer|fall|winter|new year|next year|holidays|christmas|school|retire|months?)\b",
         r"\b(call|try|ask) me (back |again )?(in|after) (the )?(\w+ )?(months?|spring|summer|fall|january|september|year|holidays)\b",
-        r"\bnot (till|until|before|this year)\b|\blease\b.*\b(up|first|until|till|run out)\b",
+        r"\bnot (till|until|before|this year)\b|\blease\b.*\b(up|until|till|run out)\b",
     ),
     "market": (
         r"\b(rates?|interest)\b.*\b(crazy|too high|insane|ridiculous|come down|drop|killing|make no sense|that high)\b",
@@ -63,7 +63,7 @@ _CUES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "property": (
         r"\b(roof|kitchen|bathroom|basement|furnace|foundation|windows|wiring|layout|yard|floors|carpet|plumbing|deck|ceilings?)\b.*\b(old|replaced?|crack\w*|leak\w*|mold|outdated|small|tiny|rotten|bad|low|redo|gut|no)\b",
-        r"\b(too (small|big|old|dark|much work)|needs? (too much|a lot of|way too much|a new) (work|roof|\w+)|fixer|mold|termites|water damage|(bad|that) roof)\b",
+        r"\b(too (small|big|old|dark|much work)|needs? (too much|a lot of|way too much|a new) (work|roof|\w+)|fixer|mold|termites|water damage)\b",
     ),
     "location": (
         r"\b(too far|commute|highway|freeway|train tracks|flood zone|flight path|busy (street|road)|main road|middle of nowhere|boonies|wrong side)\b",

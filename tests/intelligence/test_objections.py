@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intelligence.conversation.classifier import WIDTH, features, load_head, save_head
+from intelligence.conversation.objection_cues import cues
+from intelligence.conversation.objections import WEIGHTS, ObjectionDetector
+from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
+from voice.models.onnx import SentenceVectors
+from voice.models.weights import MINILM, WeightsRefused, file_of
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> SentenceVectors:
+    cache = tmp_path_factory.mktemp("weights")
+    return SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+
+
+def heard(vectors: SentenceVectors, text: str, speaker: Speaker = "prospect", partial: bool = False) -> list[Finding]:
+    sentences = sentences_of(text)
+    reading = Reading(Turn(speaker, text, partial=partial), sentences, vectors.embed(list(sentences)))
+    return ObjectionDetector().feed(reading, Conversation())
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I'd need to talk to my husband before we do anything.", "decision_maker"),
+        ("let me think about it and get back to you", "stall"),
+        ("i dont want to sign an exclusive contract", "commitment"),
+    ],
+)
+def test_a_plain_objection_is_named(vectors: SentenceVectors, text: str, label: str) -> None:
+    """A plain objection is found under its wire name with the words that show it."""
+    found = {f.label: f for f in heard(vectors, text)}
+    assert label in found
+    assert found[label].quote == text
+    assert found[label].rule.startswith("objections-model@")
+
+
+@pytest.mark.parametrize("text", ["Okay, got it.", "How many bedrooms does it have?", "Saturday at ten works for us."])
+def test_everyday_talk_raises_nothing(vectors: SentenceVectors, text: str) -> None:
+    """Small talk, questions for information and agreements are no objections."""
+    assert heard(vectors, text) == []
+
+
+def test_the_agent_raises_no_objection(vectors: SentenceVectors) -> None:
+    """The same words from the agent raise nothing."""
+    text = "let me think about it and get back to you"
+    assert heard(vectors, text)
+    assert heard(vectors, text, speaker="agent") == []
+
+
+def test_a_changed_weight_file_is_refused(tmp_path: Path) -> None:
+    """A weight file whose bytes are not those its hash names is refused."""
+    file = tmp_path / "head.npz"
+    numbers = np.zeros((1, WIDTH), np.float32)
+    one = np.ones(1, np.float32)
+    save_head(file, ["price"], {"weights": numbers, "bias": one, "scale": np.ones((1, 2), np.float32), "thresholds": one})
+    assert load_head(file).labels == ("price",)
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(WeightsRefused):
+        load_head(file)
+
+
+def test_the_shipped_head_matches_its_hash() -> None:
+    """The packaged head loads and knows thirteen objections."""
+    assert len(load_head(WEIGHTS).labels) == 13
+
+
+def test_features_ignore_case_and_punctuation() -> None:
+    """The hashed words of a clean sentence and of a recogniser's version are the same."""
+    same = np.zeros((2, 384), np.float32)
+    rows = features(["I don't know, maybe.", "i dont know maybe"], same)
+    assert np.array_equal(rows[0], rows[1])
+
+
+def test_a_cue_taken_back_is_no_cue() -> None:
+    """A turn of phrase taken back in the same breath counts for nothing."""
+    assert "commission" in cues("The commission is too high.")
+    assert cues("The commission is too high for some, that doesn't bother me.") == frozenset()
