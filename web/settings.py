@@ -1,0 +1,116 @@
+"""Every setting, its default and its meaning. The only file that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = "SOTTOVOCE_"
+
+
+class SettingRefused(ValueError):
+    """A setting has a value that cannot be used; the message names it and says what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the settings table; ``name`` carries the prefix."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS: Final = (
+    Setting("SOTTOVOCE_HOST", "127.0.0.1", "address to listen on"),
+    Setting("SOTTOVOCE_PORT", "8440", "port to listen on"),
+    Setting("SOTTOVOCE_DATA", "~/.local/share/sottovoce", "folder of the database and the recordings"),
+    Setting("SOTTOVOCE_ORIGINS", "", "further origins under which browsers reach this server, comma-separated (https://coach.example.com)"),
+    Setting("SOTTOVOCE_MODEL", "tiny.en", "Whisper model: tiny.en, base, or a folder with a CTranslate2 model"),
+    Setting("SOTTOVOCE_DEVICE", "auto", "cpu, cuda or auto"),
+    Setting("SOTTOVOCE_WORKERS", "0", "decodes at a time; 0 is one per core"),
+    Setting("SOTTOVOCE_NICENESS", "5", "niceness of the engine process, 0 to 19"),
+    Setting("SOTTOVOCE_WEIGHTS", "", "folder with model weights, looked into before the installed packages"),
+    Setting("SOTTOVOCE_STUN", "", "STUN or TURN URLs, comma-separated; none unless set"),
+    Setting("SOTTOVOCE_PLAYBOOK", "", "playbook file (TOML); empty is the one that comes with the program"),
+    Setting("SOTTOVOCE_CONSENT", "", "consent policy file (TOML); empty is the one that comes with the program"),
+    Setting("SOTTOVOCE_AGENT_ALONE", "0", "1: after a refusal the agent's own voice alone is coached"),
+    Setting("SOTTOVOCE_RETURN_S", "120", "seconds after a restart, or after a call's start, in which somebody must come"),
+    Setting("SOTTOVOCE_UPLOAD_MB", "200", "largest recording that may be uploaded"),
+)
+_DEFAULTS: Final = {setting.name: setting.default for setting in SETTINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings, read and checked."""
+
+    host: str
+    port: int
+    data: Path
+    origins: tuple[str, ...]
+    model: str
+    device: str
+    workers: int
+    niceness: int
+    weights: str
+    stun: tuple[str, ...]
+    playbook: Path | None
+    consent: Path | None
+    agent_alone: bool
+    return_s: float
+    upload_mb: int
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Raises SettingRefused."""
+        given = os.environ if environment is None else environment
+
+        def text(name: str) -> str:
+            return given.get(PREFIX + name, "").strip() or _DEFAULTS[PREFIX + name]
+
+        def number(name: str, least: int, most: int) -> int:
+            try:
+                value = int(text(name))
+            except ValueError:
+                value = least - 1
+            if not least <= value <= most:
+                raise SettingRefused(f"{PREFIX}{name} is a whole number from {least} to {most}, not {text(name)!r}.")
+            return value
+
+        def listed(name: str) -> tuple[str, ...]:
+            return tuple(part.strip().rstrip("/") for part in text(name).split(",") if part.strip())
+
+        def file(name: str) -> Path | None:
+            path = Path(text(name)).expanduser() if text(name) else None
+            if path is not None and not path.is_file():
+                raise SettingRefused(f"{PREFIX}{name} names a file that does not exist: {path}")
+            return path
+
+        if text("DEVICE") not in ("auto", "cpu", "cuda"):
+            raise SettingRefused(f"{PREFIX}DEVICE is cpu, cuda or auto, not {text('DEVICE')!r}.")
+        if text("AGENT_ALONE") not in ("0", "1"):
+            raise SettingRefused(f"{PREFIX}AGENT_ALONE is 0 or 1, not {text('AGENT_ALONE')!r}.")
+        return cls(
+            host=text("HOST"),
+            port=number("PORT", 0, 65535),
+            data=Path(text("DATA")).expanduser(),
+            origins=listed("ORIGINS"),
+            model=text("MODEL"),
+            device=text("DEVICE"),
+            workers=number("WORKERS", 0, 256),
+            niceness=number("NICENESS", 0, 19),
+            weights=text("WEIGHTS"),
+            stun=listed("STUN"),
+            playbook=file("PLAYBOOK"),
+            consent=file("CONSENT"),
+            agent_alone=text("AGENT_ALONE") == "1",
+            return_s=float(number("RETURN_S", 1, 86_400)),
+            upload_mb=number("UPLOAD_MB", 1, 4096),
+        )
+
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins that may change anything here: this computer's names with our port, and those that were set."""
+        own = {f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost", "[::1]", self.host)}
+        return frozenset(own | set(self.origins))

@@ -1,0 +1,90 @@
+"""The tables. Events are the truth of a call; calls, contacts and the search index are found from them."""
+
+from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", String(8), nullable=False),  # owner, lead, agent
+    Column("created_at", Float, nullable=False),
+)
+sign_ins = Table(  # one-time links; only hashes are kept
+    "sign_ins",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("user", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("user", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("number", Text, nullable=False, index=True),
+    Column("lead_id", Text, nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+)
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user", ForeignKey("users.id"), nullable=True),
+    Column("contact", ForeignKey("contacts.id"), nullable=True, index=True),
+    Column("mode", String(16), nullable=False),
+    Column("agent_name", Text, nullable=False),
+    Column("started_at", Float, nullable=False, index=True),
+    Column("ended_at", Float, nullable=True),
+    Column("outcome", String(16), nullable=False),
+)
+events = Table(
+    "events",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("v", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+consents = Table(  # who agreed to what and when: what is left to show after the words are gone
+    "consents",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("rule", Text, nullable=False),
+)
+links = Table(  # a prospect's way in; only hashes are kept
+    "links",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", Float, nullable=False),
+)
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+do_not_call = Table(
+    "do_not_call",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("why", Text, nullable=False),
+)
