@@ -1,0 +1,92 @@
+"""Puts the pieces together: what a machine shares, and what one call is made of."""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from coaching.call import CallParts, EventLog, SoundSink
+from coaching.coaches import Coaches
+from coaching.consent import DEFAULT_POLICY, ConsentPolicy
+from coaching.events import CallStarted
+from coaching.playbook import DEFAULT_PLAYBOOK, PlaybookFile
+from coaching.suggestions import SuggestionPolicy
+from intelligence.conversation.objections import ObjectionDetector
+from intelligence.conversation.qualification import QualificationSheet
+from intelligence.conversation.stages import StageTracker
+from intelligence.conversation.turns import Detector
+from voice.frames import Speaker
+from voice.legs import Leg
+from voice.listening import Hints, ListeningSettings, SpeakerListener
+from voice.models.engine import EngineProcess, EngineSettings, ThreadModels, open_models
+from voice.models.onnx import SpeechModel
+from voice.models.weights import SILERO, file_of
+from voice.vad import SpeechDetector
+from web.settings import Settings
+
+# Detectors beside objections; each is used where it is installed.
+_FURTHER: Final = (("compliance", "ComplianceDetector"), ("signals", "SignalDetector"))
+
+
+@dataclass(slots=True)
+class Machine:
+    """What all calls of this computer share."""
+
+    models: ThreadModels | EngineProcess
+    speech: SpeechModel
+    playbook: PlaybookFile
+    consent: ConsentPolicy
+
+    @classmethod
+    async def open(cls, settings: Settings, *, process: bool = True) -> "Machine":
+        """Raises WeightsRefused, RecogniserFailed, PlaybookRefused or ValueError; each message is for a person."""
+        engine = engine_settings(settings)
+        playbook = PlaybookFile(settings.playbook or DEFAULT_PLAYBOOK, breaks_rule=breaks_rule)
+        consent = ConsentPolicy.load(settings.consent or DEFAULT_POLICY, agent_alone=settings.agent_alone)
+        weights = Path(settings.weights) if settings.weights else None
+        speech = SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=weights, cache=Path(engine.cache)))
+        return cls(await open_models(engine, process=process), speech, playbook, consent)
+
+    def parts(self, call: str, started: CallStarted, leg: Leg, log: EventLog, sink: SoundSink | None = None) -> CallParts:
+        hints = Hints(tuple(name for name in (started.contact.name, started.agent_name) if name))
+        listening = ListeningSettings()
+
+        def listener(speaker: Speaker) -> SpeakerListener:
+            return SpeakerListener(call, speaker, listening, SpeechDetector(self.speech.stream()), hints)
+
+        sheet, stages = QualificationSheet(), StageTracker()
+        coaches = Coaches([*_detectors(), sheet, stages], self.models.embed, today=started.today)
+        policy = SuggestionPolicy(self.playbook.current, breaks_rule)
+        return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, sink=sink)
+
+    def sentence(self, agent_name: str) -> str:
+        """What the agent reads aloud to ask for consent."""
+        return self.consent.sentence.replace("{agent}", agent_name or "I")
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    return EngineSettings(
+        model=settings.model,
+        device=settings.device,
+        workers=settings.workers,
+        niceness=settings.niceness,
+        weights=settings.weights,
+        cache=str(settings.data / "weights"),
+    )
+
+
+def breaks_rule(sentence: str) -> str | None:
+    """The rule that a sentence breaks, if any; without the compliance module none is known."""
+    if importlib.util.find_spec("intelligence.conversation.compliance") is None:
+        return None
+    breaches = importlib.import_module("intelligence.conversation.compliance").breaches(sentence)
+    return str(breaches[0].rule) if breaches else None
+
+
+def _detectors() -> list[Detector]:
+    found: list[Any] = [ObjectionDetector()]
+    for module, name in _FURTHER:
+        if importlib.util.find_spec(f"intelligence.conversation.{module}") is not None:
+            found.append(getattr(importlib.import_module(f"intelligence.conversation.{module}"), name)())
+    return found
