@@ -1,0 +1,103 @@
+"""/api/session, /api/status, /api/replays and /api/contacts."""
+
+import asyncio
+import contextlib
+from importlib.metadata import version
+from pathlib import Path as File
+from typing import Annotated, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Form, Query, UploadFile
+
+from voice.legs.pcm import RecordingRefused
+from voice.legs.recording import check_recording
+from voice.models import ModelsLost
+from voice.models.engine import EngineProcess
+from web.api.bodies import CallView, Contacts, ContactView, EngineView, Missing, SessionView, StatusView
+from web.api.calls import PROBLEMS, CallId, row_of
+from web.api.surroundings import SignedIn, TheCalls
+from web.problems import Problem
+from web.store import new_id
+from web.tables import calls as calls_table
+from web.tables import contacts
+
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+UI = File(__file__).parent.parent / "ui" / "dist"
+
+
+@router.get("/session")
+async def session(user: SignedIn) -> SessionView:
+    return SessionView(user=user.id, name=user.name, role=user.role)  # type: ignore[arg-type]  # one of the three
+
+
+@router.get("/status")
+async def status(_user: SignedIn, calls: TheCalls) -> StatusView:
+    models, windows = calls.machine.models, None
+    with contextlib.suppress(ModelsLost, TimeoutError):
+        windows = (await asyncio.wait_for(models.counters(), 1.0)).windows
+    alive, restarts = (models.alive, models.restarts) if isinstance(models, EngineProcess) else (True, 0)
+    return StatusView(
+        version=version("sottovoce"),
+        engine=EngineView(alive=alive, model=models.name, restarts=restarts, windows=windows),
+        missing=missing(),
+        calls_live=len(calls.live),
+    )
+
+
+def missing() -> list[Missing]:
+    """What is not here, why it matters and what to do."""
+    if (UI / "index.html").exists():
+        return []
+    return [Missing(what="front end", why="the pages are not built; the API works without them", fix="run scripts/setup")]
+
+
+@router.post("/replays", status_code=202)
+async def replay(
+    file: UploadFile,
+    user: SignedIn,
+    calls: TheCalls,
+    agent: Annotated[Literal["left", "right"], Form()] = "left",
+    pace: Annotated[Literal["0", "1"], Form()] = "1",
+) -> CallView:
+    kept = calls.store.folder / "audio" / f"upload-{new_id()}"
+    try:
+        with kept.open("wb") as target:
+            while block := await file.read(1 << 20):
+                await asyncio.to_thread(target.write, block)
+        try:
+            await asyncio.to_thread(check_recording, kept)
+        except RecordingRefused as refused:
+            raise Problem(422, str(refused)) from refused
+        live = await calls.replay(user.id, kept, agent, float(pace))
+    except BaseException:
+        kept.unlink(missing_ok=True)
+        raise
+    return CallView(**await calls.view(live.call.id))
+
+
+@router.get("/contacts")
+async def found(_user: SignedIn, calls: TheCalls, q: Annotated[str, Query(max_length=200)] = "") -> Contacts:
+    like = f"%{q}%"
+    query = sa.select(contacts).where(contacts.c.name.like(like) | contacts.c.number.like(like) | contacts.c.lead_id.like(like))
+    rows = await calls.store.rows(query.order_by(contacts.c.created_at.desc()).limit(200))
+    return Contacts(contacts=[ContactView(id=r["id"], name=r["name"], number=r["number"], lead_id=r["lead_id"]) for r in rows])
+
+
+@router.get("/contacts/{contact}")
+async def read(contact: CallId, _user: SignedIn, calls: TheCalls) -> ContactView:
+    row = await calls.store.row(sa.select(contacts).where(contacts.c.id == contact))
+    if row is None:
+        raise Problem(404, "There is no contact with this id.")
+    query = sa.select(calls_table, contacts.c.name, contacts.c.number).join(contacts, calls_table.c.contact == contacts.c.id)
+    theirs = await calls.store.rows(query.where(contacts.c.id == contact).order_by(calls_table.c.started_at.desc()))
+    return ContactView(
+        id=row["id"], name=row["name"], number=row["number"], lead_id=row["lead_id"], calls=[row_of(each) for each in theirs]
+    )
+
+
+@router.delete("/contacts/{contact}", status_code=204)
+async def delete(contact: CallId, _user: SignedIn, calls: TheCalls) -> None:
+    """The contact, its calls and everything that was said in them."""
+    if await calls.store.row(sa.select(contacts.c.id).where(contacts.c.id == contact)) is None:
+        raise Problem(404, "There is no contact with this id.")
+    await calls.delete_contact(contact)

@@ -1,0 +1,137 @@
+"""The application: pages, REST and sockets over one registry of calls."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from web.api import calls as calls_api
+from web.api import more
+from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
+from web.calls import Calls, NotLive, UnknownCall
+from web.compose import Machine
+from web.guard import Guard
+from web.live import Sockets
+from web.problems import install, problem
+from web.settings import Settings
+from web.store import Store
+
+UI: Final = Path(__file__).parent / "ui" / "dist"
+SAMPLE: Final = Path(__file__).parent / "sample"
+
+
+def build_app(settings: Settings, *, store: Store | None = None, machine: Machine | None = None) -> Any:
+    """The ASGI application. What is not handed in is opened at start; all of it is closed at the end."""
+
+    @contextlib.asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        opened = store or await Store.open(settings.data)
+        try:
+            shared = machine or await Machine.open(settings)
+            calls, doors = Calls(settings, opened, shared), Doors(opened)
+            app.state.calls, app.state.doors, app.state.sockets = calls, doors, Sockets(calls, doors)
+            try:
+                await calls.resume_all()
+                yield
+            finally:
+                await app.state.sockets.going_down()
+                await calls.close()
+                await shared.models.aclose()
+        finally:
+            await opened.close()
+
+    app = FastAPI(title="Sottovoce", lifespan=life, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
+    install(app)
+
+    async def unknown(_: Request, __: Exception) -> Response:
+        return problem(404, "There is no call with this id.")
+
+    async def over(_: Request, __: Exception) -> Response:
+        return problem(409, "This call has ended.")
+
+    app.add_exception_handler(UnknownCall, unknown)
+    app.add_exception_handler(NotLive, over)
+    app.include_router(calls_api.router)
+    app.include_router(more.router)
+    _sockets(app)
+    _pages(app)
+    return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))
+
+
+class Guarded:
+    """The application behind its guard; ``app`` is the inner one."""
+
+    def __init__(self, app: FastAPI, guard: Guard) -> None:
+        self.app, self._guard = app, guard
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._guard(scope, receive, send)
+
+
+def _sockets(app: FastAPI) -> None:
+    @app.websocket("/ws/calls/{call}")
+    async def viewer(socket: WebSocket, call: str, after: str = "0") -> None:
+        await app.state.sockets.viewer(socket, call, int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0)
+
+    @app.websocket("/ws/seats/{call}")
+    async def seat(socket: WebSocket, call: str, speaker: str = "") -> None:
+        await app.state.sockets.seat(socket, call, speaker)
+
+
+def _pages(app: FastAPI) -> None:
+    hidden = {"include_in_schema": False}
+
+    @app.get("/sign-in", **hidden)  # type: ignore[arg-type]  # one keyword, shared
+    async def sign_in(token: str = "") -> Response:
+        session = await app.state.doors.sign_in(token)
+        if session is None:
+            return _sentence(403, "This link was used already or is too old. Run <code>sottovoce sign-in</code> on the server for another.")
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(SESSION, session, max_age=int(SESSION_S), httponly=True, samesite="strict")
+        return answer
+
+    @app.get("/join/{token}", **hidden)  # type: ignore[arg-type]  # as above
+    async def join(token: str) -> Response:
+        call = await app.state.doors.seat(token)
+        if call is None:
+            return _sentence(404, "This link leads to no call: it has ended, or the link is not complete.")
+        page = UI / "join.html"
+        answer = FileResponse(page) if page.exists() else _sentence(200, "The front end is not built; run <code>scripts/setup</code>.")
+        answer.set_cookie(SEAT, token, max_age=int(LINK_S), httponly=True, samesite="strict")
+        answer.set_cookie("sottovoce_call", call, max_age=int(LINK_S), samesite="strict")  # the page learns its call's id from it
+        return answer
+
+    async def front_end(request: Request) -> Response:
+        if await app.state.doors.user(request) is None:
+            return _sentence(
+                401, "You are not signed in here. Run <code>sottovoce sign-in</code> on the server and open the link that it prints."
+            )
+        page = UI / "index.html"
+        return FileResponse(page) if page.exists() else _sentence(200, "The front end is not built; run <code>scripts/setup</code>.")
+
+    for path in ("/", "/calls", "/calls/{call}", "/overlay"):
+        app.add_api_route(path, front_end, methods=["GET"], include_in_schema=False)
+
+    @app.get("/sample/{path:path}", **hidden)  # type: ignore[arg-type]  # as above
+    async def sample(path: str) -> Response:
+        return _file(SAMPLE, path)
+
+    @app.get("/{path:path}", **hidden)  # type: ignore[arg-type]  # as above
+    async def built(path: str) -> Response:
+        return _file(UI, path)
+
+
+def _file(folder: Path, path: str) -> Response:
+    """A file of the folder, and nothing outside it."""
+    with contextlib.suppress(ValueError, OSError):  # a NUL, or a name that is too long
+        file = (folder / path).resolve()
+        if file.is_relative_to(folder.resolve()) and file.is_file():
+            return FileResponse(file)
+    return problem(404, "There is nothing at this address.")
+
+
+def _sentence(status: int, html: str) -> HTMLResponse:
+    return HTMLResponse(f"<!doctype html><meta charset=utf-8><title>Sottovoce</title><p>{html}</p>", status)

@@ -1,0 +1,153 @@
+"""`sottovoce serve | sign-in | doctor | listen`: what a person types."""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import uvicorn
+
+from coaching.playbook import PlaybookRefused
+from voice.models.weights import SILERO, WHISPER, WeightsRefused, file_of, folder_of
+from voice.models.whisper import RecogniserFailed
+from web.api.more import missing
+from web.app import build_app
+from web.auth import Doors
+from web.settings import SettingRefused, Settings
+from web.store import Store
+
+
+class _Server(uvicorn.Server):
+    """Says where it is reached once it is."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, app: Any) -> None:
+        super().__init__(config)
+        self._settings, self._app = settings, app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            await self._greet()
+
+    async def _greet(self) -> None:
+        doors: Doors = self._app.app.state.doors
+        address = f"http://{self._settings.host}:{self._settings.port}"
+        print(f"Sottovoce is at {address}", flush=True)
+        for each in missing():
+            print(f"  missing: {each.what}: {each.why}. {each.fix[0].upper()}{each.fix[1:]}.", flush=True)
+        if await doors.anybody_signed_in():
+            print("  sign in on another browser: sottovoce sign-in", flush=True)
+        else:
+            print(f"  open this link to sign in (works once): {address}/sign-in?token={await doors.sign_in_token()}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._app.app.state.sockets.going_down()  # else uvicorn waits for them
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings) -> int:
+    try:
+        listening = _listen(settings)
+    except OSError as failure:
+        if failure.errno == errno.EADDRINUSE:
+            print(
+                f"Port {settings.port} is in use: Sottovoce may run already. Stop what uses it, or choose another: "
+                f"SOTTOVOCE_PORT={settings.port + 1} sottovoce serve",
+                file=sys.stderr,
+            )
+        else:
+            print(f"Cannot listen on {settings.host}:{settings.port}: {failure.strerror}", file=sys.stderr)
+        return 1
+    settings = replace(settings, port=listening.getsockname()[1])  # port 0: any free one
+    app = build_app(settings)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, ws_max_size=1 << 17, timeout_graceful_shutdown=5, lifespan="on")
+    server = _Server(config, settings, app)
+    server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(256)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+@contextlib.asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    store = await Store.open(settings.data)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def sign_in(settings: Settings) -> int:
+    async with _store(settings) as store:
+        token = await Doors(store).sign_in_token()
+    print(f"Open within an hour (works once): http://{settings.host}:{settings.port}/sign-in?token={token}")
+    return 0
+
+
+def doctor(settings: Settings) -> int:
+    """What is here and what is not; 1 when calls cannot work."""
+    cache = settings.data / "weights"
+    wrong = False
+    checks = [("speech detection", lambda: file_of(SILERO, "silero_vad.onnx", folder=None, cache=cache))]
+    if settings.model in WHISPER:
+        checks.append((f"recogniser {settings.model}", lambda: folder_of(WHISPER[settings.model], folder=None, cache=cache)))
+    for name, check in checks:
+        try:
+            check()
+            print(f"ok       {name}")
+        except WeightsRefused as refused:
+            wrong = True
+            print(f"missing  {name}: {refused}")
+    try:
+        _listen(settings).close()
+        print(f"ok       port {settings.port} is free")
+    except OSError:
+        print(f"note     port {settings.port} is in use (fine if Sottovoce is running)")
+    for each in missing():
+        print(f"missing  {each.what}: {each.why}; {each.fix}")
+    print(f"ok       data in {settings.data}")
+    return 1 if wrong else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="sottovoce", description="A self-hosted, real-time voice coach for real-estate calls.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, told in (
+        ("serve", "serve the pages and calls on this computer"),
+        ("sign-in", "print a one-time link to sign in with"),
+        ("doctor", "check what is here and what is missing"),
+    ):
+        commands.add_parser(name, help=told)
+    chosen = parser.parse_args(arguments)
+    try:
+        settings = Settings.read()
+        match chosen.command:
+            case "serve":
+                return serve(settings)
+            case "sign-in":
+                return asyncio.run(sign_in(settings))
+            case _:
+                return doctor(settings)
+    except (SettingRefused, WeightsRefused, RecogniserFailed, PlaybookRefused) as refused:
+        print(refused, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

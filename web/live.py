@@ -1,0 +1,246 @@
+"""The sockets: a viewer of a call (events by number, then live; state, newest wins), and the two seats of a call."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any, Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from coaching.consent import ConsentRefused
+from coaching.events import Logged
+from voice.legs import LegRefused
+from voice.legs.webrtc_peer import WebRtcLeg
+from web.auth import SEAT, Doors
+from web.calls import Calls, LiveCall
+from web.log import TooSlow, Viewer
+from web.store import PAGE
+
+NOT_SIGNED_IN: Final = 4001
+NO_CALL: Final = 4004
+TOO_SLOW: Final = 4008
+GOING_DOWN: Final = 4009
+_PING_S: Final = 10.0
+_SEND_S: Final = 10.0  # a viewer that takes no message for so long does not read
+_LONGEST: Final = 64 * 1024
+_PEER_KINDS: Final = frozenset({"offer", "answer", "candidate", "bye", "renegotiate"})
+
+
+class Sockets:
+    """All sockets of this process, so that they can be told when it goes down."""
+
+    def __init__(self, calls: Calls, doors: Doors) -> None:
+        self._calls, self._doors = calls, doors
+        self._seats: dict[tuple[str, str], WebSocket] = {}
+        self._open: set[WebSocket] = set()
+
+    async def going_down(self) -> None:
+        for socket in list(self._open):
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await socket.close(GOING_DOWN)
+
+    # ---- viewers
+
+    async def viewer(self, socket: WebSocket, call_id: str, after: int) -> None:
+        await socket.accept()
+        if await self._doors.user(socket) is None:
+            await socket.close(NOT_SIGNED_IN)
+            return
+        if not await self._calls.exists(call_id):
+            await socket.close(NO_CALL)
+            return
+        self._open.add(socket)
+        reading = asyncio.create_task(_until_gone(socket), name="viewer reads")
+        showing = asyncio.create_task(self._show(socket, call_id, after), name="viewer shows")
+        try:
+            done, _ = await asyncio.wait({reading, showing}, return_when=asyncio.FIRST_COMPLETED)
+            if showing in done and isinstance(showing.exception(), TooSlow | TimeoutError):
+                with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                    await asyncio.wait_for(socket.close(TOO_SLOW), 1.0)
+        finally:
+            self._open.discard(socket)
+            for task in (reading, showing):
+                task.cancel()
+            await asyncio.wait({reading, showing})
+
+    async def _show(self, socket: WebSocket, call_id: str, after: int) -> None:
+        viewer, live = Viewer(), self._calls.live.get(call_id)
+        if live is not None:
+            live.log.viewers.add(viewer)  # before the log is read: what comes meanwhile waits, nothing is missed
+        try:
+            last = after
+            while page := await self._calls.store.events(call_id, last):
+                for logged in page:
+                    await _send(socket, _event(logged))
+                    last = logged.n
+                if len(page) < PAGE:
+                    break
+            if live is not None:
+                await _send(socket, {"lane": "state", **live.call.live.model_dump()})
+            while True:
+                try:
+                    item = await asyncio.wait_for(viewer.next(), _PING_S)
+                except TimeoutError:
+                    await _send(socket, {"lane": "ping"})
+                    continue
+                if isinstance(item, Logged):
+                    if item.n > last:
+                        await _send(socket, _event(item))
+                        last = item.n
+                else:
+                    await _send(socket, {"lane": "state", **item.model_dump()})
+        except (WebSocketDisconnect, RuntimeError):
+            return  # gone
+        finally:
+            if live is not None:
+                live.log.viewers.discard(viewer)
+
+    # ---- seats
+
+    async def seat(self, socket: WebSocket, call_id: str, speaker: str) -> None:
+        await socket.accept()
+        if speaker == "agent":
+            welcome = await self._doors.user(socket) is not None
+        else:
+            welcome = speaker == "prospect" and await self._doors.seat(socket.cookies.get(SEAT, "")) == call_id
+        if not welcome:
+            await socket.close(NOT_SIGNED_IN)
+            return
+        live = self._calls.live.get(call_id)
+        if live is None or not isinstance(live.leg, WebRtcLeg):
+            await socket.close(NO_CALL)
+            return
+        older = self._seats.get((call_id, speaker))
+        self._seats[call_id, speaker] = socket
+        self._open.add(socket)
+        if older is not None:  # the same side from a second page, or before its lost socket was noticed
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await older.close(TOO_SLOW)
+        try:
+            await self._seated(socket, live, speaker)
+        finally:
+            self._open.discard(socket)
+            if self._seats.get((call_id, speaker)) is socket:
+                del self._seats[call_id, speaker]
+                await self._tell_other(call_id, speaker, {"from": "server", "kind": "present", "present": False})
+
+    async def _seated(self, socket: WebSocket, live: LiveCall, speaker: str) -> None:
+        call_id = live.call.id
+        consent = live.call.state.consent
+        sentence = self._calls.machine.sentence(live.call.started.agent_name)
+        here = (call_id, _other(speaker)) in self._seats
+        watching = asyncio.create_task(self._watch(socket, live), name="seat watches")
+        try:
+            await _send(
+                socket,
+                {
+                    "from": "server",
+                    "kind": "welcome",
+                    "speaker": speaker,
+                    "present": here,
+                    "consent": consent.state if consent else "unknown",
+                    "sentence": sentence,
+                },
+            )
+            await self._tell_other(call_id, speaker, {"from": "server", "kind": "present", "present": True})
+            while True:
+                message = await _message(socket)
+                if message is None:
+                    await _send(socket, {"from": "server", "kind": "error", "detail": "This is no message of the protocol."})
+                elif message.get("to") == "peer" and message.get("kind") in _PEER_KINDS:
+                    await self._tell_other(call_id, speaker, message)
+                else:
+                    await self._to_server(socket, live, speaker, message)
+        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+            pass
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _to_server(self, socket: WebSocket, live: LiveCall, speaker: str, message: dict[str, Any]) -> None:
+        async def error(detail: str) -> None:
+            await _send(socket, {"from": "server", "kind": "error", "detail": detail})
+
+        leg = live.leg
+        assert isinstance(leg, WebRtcLeg)
+        match message:
+            case {"to": "server", "kind": "leg", "sdp": str(sdp)}:
+                try:
+                    mid = _first_mid(sdp)
+                    answer = await leg.answer(sdp, {mid: "agent" if speaker == "agent" else "prospect"})
+                    await _send(socket, {"from": "server", "kind": "leg", "sdp": answer})
+                except LegRefused as refused:
+                    await error(str(refused))
+            case {"to": "server", "kind": "mute", "muted": bool(muted)}:
+                leg.mute("agent" if speaker == "agent" else "prospect", muted)
+            case {"to": "server", "kind": "consent", "state": "granted" | "refused" | "revoked" as state} if speaker == "prospect":
+                try:
+                    await live.call.consent(state, by="prospect")
+                except ConsentRefused as refused:
+                    await error(str(refused))
+            case {"to": "server", "kind": "hang_up"}:
+                await live.call.end("hung_up")
+            case _:
+                await error("This is no message of the protocol.")
+
+    async def _watch(self, socket: WebSocket, live: LiveCall) -> None:
+        """Tells this seat of consent and of the end; nothing else of the call's log passes here."""
+        viewer = Viewer()
+        live.log.viewers.add(viewer)
+        try:
+            while True:
+                item = await viewer.next()
+                if not isinstance(item, Logged):
+                    continue
+                if item.event.type == "consent_changed":
+                    await _send(socket, {"from": "server", "kind": "consent", "state": item.event.state})
+                elif item.event.type == "call_ended":
+                    await _send(socket, {"from": "server", "kind": "ended"})
+        except (WebSocketDisconnect, RuntimeError, TimeoutError, TooSlow):
+            return
+        finally:
+            live.log.viewers.discard(viewer)
+
+    async def _tell_other(self, call_id: str, speaker: str, message: dict[str, Any]) -> None:
+        other = self._seats.get((call_id, _other(speaker)))
+        if other is not None:
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+                await _send(other, message)
+
+
+def _other(speaker: str) -> str:
+    return "prospect" if speaker == "agent" else "agent"
+
+
+def _event(logged: Logged) -> dict[str, Any]:
+    return {"lane": "event", **logged.wire()}
+
+
+async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
+    await asyncio.wait_for(socket.send_text(json.dumps(message)), _SEND_S)
+
+
+async def _message(socket: WebSocket) -> dict[str, Any] | None:
+    """The next message; None when it is rubbish. Raises WebSocketDisconnect."""
+    received = await socket.receive()
+    if received["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(received.get("code", 1000))
+    text = received.get("text")
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        return None
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    """What a viewer says is only that it is alive; rubbish is read and dropped."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while True:
+            await _message(socket)
+
+
+def _first_mid(sdp: str) -> str:
+    return next((line[6:].strip() for line in sdp.splitlines() if line.startswith("a=mid:")), "")
