@@ -1,0 +1,52 @@
+import type { CallEvent, CallRow, CallView, ConsentState, Contact, Mode, Speaker } from "./wire";
+
+/** The server's refusal (RFC 9457): `message` is the sentence for a person. */
+export class Refused extends Error {
+  constructor(readonly status: number, message: string) {
+    super(message);
+  }
+}
+
+async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  let reply: Response;
+  try {
+    reply = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+    });
+  } catch {
+    throw new Refused(0, "Sottovoce's server does not answer. Is it still running?");
+  }
+  if (!reply.ok) {
+    const problem = (await reply.json().catch(() => ({}))) as { title?: string; detail?: string };
+    const fallback = reply.status === 401 ? "You are not signed in. Open the link that the server printed at its start." : `${reply.status}`;
+    throw new Refused(reply.status, problem.detail || problem.title || fallback);
+  }
+  return (reply.status === 204 ? undefined : await reply.json()) as T;
+}
+
+export interface NewCall { mode: Mode; contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string }
+export interface Status {
+  version: string;
+  engine: { alive: boolean; model: string; restarts: number };
+  missing: { what: string; why: string; fix: string }[];
+  calls_live: number | string[];
+}
+
+export const session = () => ask<{ user: string; name: string; role: string }>("GET", "/api/session");
+export const status = () => ask<Status>("GET", "/api/status");
+export const begin = (call: NewCall) => ask<CallView>("POST", "/api/calls", call);
+export const link = (id: string) => ask<{ url: string; expires_at: number }>("POST", `/api/calls/${id}/link`, {});
+export const list = (q: string, before?: string) =>
+  ask<{ calls: CallRow[]; next: string | number | null }>("GET", `/api/calls?${new URLSearchParams({ q, limit: "40", ...(before ? { before } : {}) })}`);
+export const read = (id: string) => ask<CallView>("GET", `/api/calls/${id}`);
+export const events = (id: string, after = 0) => ask<{ events: CallEvent[]; last: number }>("GET", `/api/calls/${id}/events?after=${after}&limit=1000`);
+export const leg = (id: string, sdp: string, tracks: Record<string, Speaker>) => ask<{ sdp: string }>("POST", `/api/calls/${id}/legs`, { sdp, tracks });
+export const consent = (id: string, state: ConsentState, extra: { record?: boolean; claude?: boolean } = {}) =>
+  ask<CallView>("POST", `/api/calls/${id}/consent`, { state, ...extra });
+export const fate = (id: string, card: string, change: "thumbs_up" | "thumbs_down" | "dismissed") =>
+  ask<void>("POST", `/api/calls/${id}/cards/${card}`, { change });
+export const end = (id: string) => ask<CallView>("POST", `/api/calls/${id}/end`, { reason: "hung_up" });
+export const outcome = (id: string, chosen: string) => ask<CallView>("POST", `/api/calls/${id}/outcome`, { outcome: chosen });
+export const remove = (id: string) => ask<void>("DELETE", `/api/calls/${id}`);
