@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.problems import problem
@@ -17,10 +18,6 @@ _HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "permissions-policy": "microphone=(self), display-capture=(self), camera=()",
 }
-
-
-class TooLarge(Exception):
-    """The body is longer than this path takes."""
 
 
 class Guard:
@@ -42,12 +39,9 @@ class Guard:
                 return
             await self._app(scope, receive, send)
             return
-        started = False
 
         async def answer(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
@@ -58,13 +52,10 @@ class Guard:
         if refusal:
             await problem(*refusal)(scope, receive, answer)
             return
-        limit = self._upload if scope["path"] == "/api/replays" else _LIMIT
-        try:
-            await self._app(scope, _counted(receive, limit), answer)
-        except TooLarge:
-            if started:
-                raise
-            await problem(413, f"This request is larger than {limit // 1024} KB.")(scope, receive, answer)
+        await self._app(scope, _counted(receive, self._limit(scope)), answer)
+
+    def _limit(self, scope: Scope) -> int:
+        return self._upload if scope["path"] == "/api/replays" else _LIMIT
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -73,7 +64,7 @@ class Guard:
         if scope["type"] == "websocket" or scope["method"] not in _SAFE:
             if headers.get("origin", "") not in self._origins:
                 return 403, "The Origin header is missing or names another site."
-            limit = self._upload if scope["path"] == "/api/replays" else _LIMIT
+            limit = self._limit(scope)
             length = headers.get("content-length", "0")
             if not re.fullmatch(r"\d{1,15}", length):
                 return 400, "Content-Length is not a number."
@@ -90,7 +81,7 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message: Any = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise TooLarge
+            raise HTTPException(413, f"This request is larger than {limit // 1024} KB.")
         return message  # type: ignore[no-any-return]  # the message that came
 
     return counted
