@@ -1,0 +1,165 @@
+/** The four ways in. Each begins a call on the server, follows it, and brings its sound by the same kind of peer connection. */
+
+import * as api from "../api";
+import { Seat } from "../peer/seat";
+import { SoundLeg } from "../sound/leg";
+import { microphone, why } from "../sound/microphone";
+import { Seller } from "../sound/practice";
+import { sampleCall } from "../sound/sample";
+import { tabSound } from "../sound/tab";
+import type { Contact, Speaker } from "../wire";
+import * as live from "./live";
+
+export interface Who { contact?: Partial<Contact>; agent_state?: string; prospect_state?: string }
+
+/** After the last word of a file, the time the recogniser gets before the call is hung up. */
+const LAST_WORDS_MS = 1_800;
+
+/** Runs a way in; whatever goes wrong is a sentence on the page, and nothing stays half open. */
+async function begun(way: () => Promise<void>): Promise<boolean> {
+  live.trouble.value = "";
+  try {
+    await way();
+    return true;
+  } catch (failure) {
+    if (live.busy.peek()) await live.hangUp();
+    live.asking.value = null;
+    live.leave();
+    live.trouble.value = why(failure);
+    return false;
+  }
+}
+
+async function sent(id: string, tracks: [Speaker, MediaStreamTrack][]): Promise<SoundLeg> {
+  const leg = new SoundLeg(id, tracks);
+  await leg.open();
+  return leg;
+}
+
+export const sample = () =>
+  begun(async () => {
+    const audio = new AudioContext();
+    const playing = await sampleCall(audio);
+    const view = await api.begin({ mode: "sample" });
+    live.follow(view);
+    const leg = await sent(view.id, playing.tracks);
+    let stopped = false;
+    live.carry({
+      resumed: () => leg.again(),
+      mute: (muted) => leg.mute("agent", muted),
+      close: () => {
+        stopped = true;
+        leg.close();
+        void audio.close();
+      },
+    });
+    await audio.resume();
+    playing.start();
+    void playing.ended.then(() => setTimeout(() => stopped || void live.hangUp(), LAST_WORDS_MS));
+  });
+
+export const practice = () =>
+  begun(async () => {
+    const audio = new AudioContext();
+    const [seller, mic] = await Promise.all([Seller.of(audio), microphone()]);
+    const view = await api.begin({ mode: "microphone" });
+    live.follow(view);
+    const leg = await sent(view.id, seller.tracks(mic));
+    let stopped = false;
+    live.carry({
+      resumed: () => leg.again(),
+      mute: (muted) => leg.mute("agent", muted),
+      event: (event) => seller.event(event),
+      state: (state) => seller.state(state),
+      close: () => {
+        stopped = true;
+        seller.stop();
+        leg.close();
+        void audio.close();
+      },
+    });
+    await audio.resume();
+    seller.start();
+    void seller.ended.then(() => setTimeout(() => stopped || void live.hangUp(), LAST_WORDS_MS));
+  });
+
+async function sharedTab(id: string, tab: MediaStreamTrack, mic: MediaStreamTrack): Promise<void> {
+  const leg = await sent(id, [["agent", mic], ["prospect", tab]]);
+  live.carry({ resumed: () => leg.again(), mute: (muted) => leg.mute("agent", muted), close: () => leg.close() });
+  tab.addEventListener("ended", () => {
+    if (live.busy.peek()) live.trouble.value = "The other tab's sound was stopped. Hang up, or share it again.";
+  });
+}
+
+/** The tab is asked for first: browsers grant it only right after a click. */
+async function tabAndMicrophone(): Promise<[MediaStreamTrack, MediaStreamTrack]> {
+  const tab = await tabSound();
+  try {
+    return [tab, await microphone()];
+  } catch (failure) {
+    tab.stop();
+    throw failure;
+  }
+}
+
+export const tab = (who: Who = {}) =>
+  begun(async () => {
+    const [shared, mic] = await tabAndMicrophone();
+    const view = await api.begin({ mode: "tab", ...who });
+    live.follow(view);
+    await sharedTab(view.id, shared, mic);
+  });
+
+/** After a reload: the same call, its sound asked for anew. */
+export const tabAgain = (id: string) =>
+  tabAndMicrophone().then(([shared, mic]) => sharedTab(id, shared, mic), (failure: unknown) => { live.trouble.value = why(failure); });
+
+const voice = () => {
+  const out = new Audio();
+  out.autoplay = true;
+  return out;
+};
+
+function seated(id: string, mic: MediaStreamTrack): void {
+  const out = voice();
+  const seat = new Seat(id, "agent", mic, {
+    welcome: (_, sentence) => { if (sentence) live.sentence.value = sentence; },
+    present: (present) => { live.present.value = present; },
+    consent: () => undefined, // the events say it, in order
+    voice: (stream) => { out.srcObject = stream; void out.play().catch(() => undefined); },
+    line: () => undefined, // the viewer's socket shows it
+    ended: () => undefined,
+    error: (detail) => { live.trouble.value = detail; },
+  });
+  live.carry({
+    mute: (muted) => seat.mute(muted),
+    close: () => {
+      seat.close();
+      out.srcObject = null;
+    },
+  });
+}
+
+export const browser = (who: Who = {}) =>
+  begun(async () => {
+    const mic = await microphone();
+    const view = await api.begin({ mode: "browser", ...who });
+    live.follow(view);
+    live.invite.value = (await api.link(view.id)).url;
+    seated(view.id, mic);
+  });
+
+/** A page that was reloaded in mid-call takes up what it can; what a click must grant again waits for the click. */
+export async function takeUp(): Promise<void> {
+  const kept = live.kept();
+  if (kept === null || live.busy.peek()) return;
+  try {
+    const view = await api.read(kept.id);
+    if (view.state !== "live") return live.forget();
+    live.follow(view);
+    if (kept.mode === "browser") seated(kept.id, await microphone());
+  } catch (failure) {
+    if (failure instanceof api.Refused) live.forget();
+    else live.trouble.value = why(failure);
+  }
+}

@@ -1,0 +1,117 @@
+import { signal } from "@preact/signals";
+import { render } from "preact";
+import { Seat } from "./peer/seat";
+import { microphone, why } from "./sound/microphone";
+import "./styles/base.css";
+import "./styles/join.css";
+
+/** The prospect's page: a voice, a mute button, and their say about being listened to. Nothing else reaches it. */
+
+type Where = "door" | "joining" | "in" | "over";
+const where = signal<Where>("door");
+const present = signal(false);
+const consent = signal("unknown");
+const muted = signal(false);
+const reached = signal(true);
+const trouble = signal("");
+let seat: Seat | null = null;
+const voice = new Audio();
+voice.autoplay = true;
+
+/** The call's id is in the page's cookie-bound seat; the server tells it when the link is opened. */
+async function seatOf(): Promise<string> {
+  const meta = document.querySelector<HTMLMetaElement>('meta[name="sottovoce-call"]')?.content;
+  if (meta) return meta;
+  const reply = await fetch(`/api/seat`, { credentials: "same-origin" });
+  if (!reply.ok) throw new Error("This link has expired. Ask for a new one.");
+  return ((await reply.json()) as { call: string }).call;
+}
+
+async function join(): Promise<void> {
+  where.value = "joining";
+  trouble.value = "";
+  try {
+    const [call, mic] = await Promise.all([seatOf(), microphone()]);
+    seat = new Seat(call, "prospect", mic, {
+      welcome: (state) => { consent.value = state; where.value = "in"; },
+      present: (now) => { present.value = now; },
+      consent: (state) => { consent.value = state; },
+      voice: (stream) => { voice.srcObject = stream; void voice.play().catch(() => undefined); },
+      line: (open) => { reached.value = open; },
+      ended: over,
+      error: (detail) => { trouble.value = detail; },
+    });
+  } catch (failure) {
+    trouble.value = why(failure);
+    where.value = "door";
+  }
+}
+
+function over(): void {
+  seat?.close();
+  seat = null;
+  voice.srcObject = null;
+  where.value = "over";
+}
+
+function hangUp(): void {
+  seat?.hangUp();
+  setTimeout(over, 150); // the words "I hang up" still have to leave
+}
+
+function mute(): void {
+  muted.value = !muted.peek();
+  seat?.mute(muted.peek());
+}
+
+function Page() {
+  return (
+    <main class="join">
+      <p class="wordmark">Sottovoce</p>
+      {where.value === "over" ? <p class="big">The call has ended.</p>
+        : where.value === "in" ? <Call />
+        : <>
+            <p class="big">Somebody would like to talk with you.</p>
+            <p>Your browser will ask for the microphone. There is no picture.</p>
+            <button type="button" class="primary" data-testid="join" disabled={where.value === "joining"} onClick={() => void join()}>{where.value === "joining" ? "Joining…" : "Join the call"}</button>
+          </>}
+      <p class="trouble" role="alert">{trouble.value}</p>
+    </main>
+  );
+}
+
+function Call() {
+  return (
+    <>
+      <p class="big" role="status">{present.value ? "You are in the call." : "Waiting for the other person…"}</p>
+      {!reached.value && <p class="soft">The server does not answer; you still hear each other. Trying again.</p>}
+      <Say />
+      <div class="row">
+        <button type="button" aria-pressed={muted.value} data-testid="mute" onClick={mute}>{muted.value ? "Unmute" : "Mute"}</button>
+        <button type="button" class="hang-up" data-testid="hang-up" onClick={hangUp}>Hang up</button>
+      </div>
+    </>
+  );
+}
+
+/** Yes, no, and a yes that can be taken back at any time. */
+function Say() {
+  const state = consent.value;
+  if (state === "granted")
+    return (
+      <div class="say-so" data-testid="consent">
+        <p>An assistant listens and takes notes for the other person. You agreed.</p>
+        <button type="button" data-testid="revoke" onClick={() => seat?.consent("revoked")}>Stop it</button>
+      </div>
+    );
+  const refused = state === "refused" || state === "revoked";
+  return (
+    <div class="say-so" data-testid="consent">
+      <p>{refused ? "No assistant is listening." : "May an assistant listen and take notes for the other person? You can stop it at any time."}</p>
+      <button type="button" data-testid="grant" onClick={() => seat?.consent("granted")}>{refused ? "Allow it after all" : "Yes, that is fine"}</button>
+      {!refused && <button type="button" data-testid="refuse" onClick={() => seat?.consent("refused")}>No</button>}
+    </div>
+  );
+}
+
+render(<Page />, document.getElementById("app") as HTMLElement);

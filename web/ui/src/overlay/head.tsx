@@ -1,0 +1,38 @@
+import * as live from "../call/live";
+import { notice } from "../words";
+
+/** What is going on, in one word; and the only two figures that ever stand here, when they ask for something. */
+export function Head() {
+  const { consent, contact, ended, mode } = live.call.value;
+  const asked = live.asked.value;
+  const share = live.lane.value?.talk_share;
+  const open = consent?.transcribe || consent?.agent_only;
+  const [word, tone] =
+    live.line.value === "lost" ? ["Reconnecting", "warn"]
+    : ended !== null ? ["Ended", "off"]
+    : mode === "browser" && !live.present.value ? ["Waiting for them", "off"]
+    : consent === null ? ["Connecting", "off"]
+    : open ? [consent.agent_only && !consent.transcribe ? "Hearing you only" : "Listening", "on"]
+    : ["Not listening", "warn"];
+  return (
+    <header class="o-head">
+      <span class={`lamp ${tone}`} aria-hidden="true" />
+      <span class="o-state" role="status">{word}</span>
+      <span class="o-who">{contact?.name}</span>
+      <span class="o-asks">
+        {asked.share && share != null ? `You talk ${Math.round(share * 20) * 5} %` : asked.pace ? "A little slower" : ""}
+      </span>
+    </header>
+  );
+}
+
+/** One line, kept free even when there is nothing to say. */
+export function Notices() {
+  const { notices } = live.call.value;
+  const shown = live.trouble.value || (notices.length > 0 ? notice(notices.at(-1)!) : "");
+  return (
+    <p class="o-notice" role="status">
+      {shown && <span data-testid="notice">{shown}{notices.length > 1 && !live.trouble.value ? ` (+${notices.length - 1})` : ""}</span>}
+    </p>
+  );
+}

@@ -1,0 +1,57 @@
+import * as live from "../call/live";
+import { OUTCOMES } from "../words";
+import { consentAsks } from "./glance";
+import { popOut } from "./popout";
+import { behind, flip, hidden } from "./view";
+
+export interface Key { key: string; shown: string; does: string; run(): void }
+
+const onCard = (change: "thumbs_up" | "thumbs_down" | "dismissed") => () => {
+  const card = live.standing.peek();
+  if (card) void live.judge(card.id, change);
+};
+
+export const KEYS: Key[] = [
+  { key: "h", shown: "H", does: "hide everything, or show it again", run: () => (hidden.value = !hidden.peek()) },
+  { key: "w", shown: "W", does: "why this card", run: () => flip("why") },
+  { key: "arrowup", shown: "↑", does: "good card", run: onCard("thumbs_up") },
+  { key: "arrowdown", shown: "↓", does: "bad card", run: onCard("thumbs_down") },
+  { key: "x", shown: "X", does: "put the card away", run: onCard("dismissed") },
+  { key: "n", shown: "N", does: "the card that waits, or an earlier one", run: live.next },
+  { key: "s", shown: "S", does: "what is known, and what is missing", run: () => flip("sheet") },
+  { key: "m", shown: "M", does: "mute yourself", run: live.mute },
+  { key: "p", shown: "P", does: "into a window of its own", run: () => void popOut() },
+  { key: "?", shown: "?", does: "these keys", run: () => flip("keys") },
+  { key: "escape", shown: "Esc", does: "close what is open", run: () => (behind.value = "") },
+  { key: "E", shown: "⇧E", does: "hang up", run: () => void (live.busy.peek() && live.hangUp()) },
+];
+
+function outcome(key: string): string | null {
+  const asked = live.asking.peek();
+  if (asked === null) return null;
+  if (key === "Enter" && asked.preset) return asked.preset;
+  return OUTCOMES[Number(key) - 1] ?? null;
+}
+
+function pressed(event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  // The window popped out has an Element of its own, so the kind is asked by name.
+  const at = event.target as Element | null;
+  if (at?.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.key === "Enter" && at?.closest?.("button, a")) return;
+  const chosen = outcome(event.key);
+  if (chosen !== null) {
+    event.preventDefault();
+    return void live.chooseOutcome(chosen);
+  }
+  if (live.id.peek() === null) return;
+  if (consentAsks(live.call.peek()) && (event.key === "g" || event.key === "r")) return void live.consent(event.key === "g" ? "granted" : "refused");
+  const key = KEYS.find((k) => k.key === event.key || (k.key === event.key.toLowerCase() && !event.shiftKey));
+  if (key === undefined) return;
+  event.preventDefault();
+  key.run();
+}
+
+export function listen(where: Document): void {
+  where.addEventListener("keydown", pressed);
+}
