@@ -6,8 +6,9 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -18,6 +19,7 @@ from voice.models.whisper import RecogniserFailed
 from web.api.more import missing
 from web.app import build_app
 from web.auth import Doors
+from web.compose import Machine
 from web.settings import SettingRefused, Settings
 from web.store import Store
 
@@ -64,10 +66,21 @@ def serve(settings: Settings) -> int:
             print(f"Cannot listen on {settings.host}:{settings.port}: {failure.strerror}", file=sys.stderr)
         return 1
     settings = replace(settings, port=listening.getsockname()[1])  # port 0: any free one
-    app = build_app(settings)
+    return asyncio.run(_serve(settings, listening))
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> int:
+    """Opens what every call needs first, so that a fault in it is said as a sentence before anything is served."""
+    store = await Store.open(settings.data)
+    try:
+        machine = await Machine.open(settings)
+    except BaseException:
+        await store.close()
+        raise
+    app = build_app(settings, store=store, machine=machine)
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws_max_size=1 << 17, timeout_graceful_shutdown=5, lifespan="on")
     server = _Server(config, settings, app)
-    server.run(sockets=[listening])
+    await server.serve(sockets=[listening])
     return 0 if server.started else 1
 
 
@@ -104,7 +117,9 @@ def doctor(settings: Settings) -> int:
     """What is here and what is not; 1 when calls cannot work."""
     cache = settings.data / "weights"
     wrong = False
-    checks = [("speech detection", lambda: file_of(SILERO, "silero_vad.onnx", folder=None, cache=cache))]
+    checks: list[tuple[str, Callable[[], Path]]] = [
+        ("speech detection", lambda: file_of(SILERO, "silero_vad.onnx", folder=None, cache=cache))
+    ]
     if settings.model in WHISPER:
         checks.append((f"recogniser {settings.model}", lambda: folder_of(WHISPER[settings.model], folder=None, cache=cache)))
     for name, check in checks:
