@@ -95,13 +95,11 @@ def _pages(app: FastAPI) -> None:
 
     @app.get("/join/{token}", **hidden)  # type: ignore[arg-type]  # as above
     async def join(token: str) -> Response:
-        call = await app.state.doors.seat(token)
-        if call is None:
+        if await app.state.doors.seat(token) is None:
             return _sentence(404, "This link leads to no call: it has ended, or the link is not complete.")
         page = UI / "join.html"
         answer = FileResponse(page) if page.exists() else _sentence(200, "The front end is not built; run <code>scripts/setup</code>.")
         answer.set_cookie(SEAT, token, max_age=int(LINK_S), httponly=True, samesite="strict")
-        answer.set_cookie("sottovoce_call", call, max_age=int(LINK_S), samesite="strict")  # the page learns its call's id from it
         return answer
 
     async def front_end(request: Request) -> Response:

@@ -113,9 +113,9 @@ class Sockets:
         older = self._seats.get((call_id, speaker))
         self._seats[call_id, speaker] = socket
         self._open.add(socket)
-        if older is not None:  # the same side from a second page, or before its lost socket was noticed
+        if older is not None:  # a second page takes the seat, or the same one before its lost socket was noticed
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                await older.close(TOO_SLOW)
+                await older.close(NOT_SIGNED_IN)
         try:
             await self._seated(socket, live, speaker)
         finally:

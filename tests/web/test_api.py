@@ -165,12 +165,23 @@ async def test_the_api_is_described(stranger: httpx.AsyncClient) -> None:
 
 
 async def test_a_prospects_link_opens_no_api(agent: httpx.AsyncClient) -> None:
-    """With a seat's cookie alone no path of the API answers, and the link dies with the call."""
+    """With a seat's cookie alone no path of the API answers but the one that names its call."""
     call = (await started(agent, mode="browser"))["id"]
     url = (await agent.post(f"/api/calls/{call}/link")).json()["url"]
     assert url.startswith(ORIGIN + "/join/")
     agent.cookies.clear()
     assert (await agent.get(url)).status_code == 200
+    assert (await agent.get("/api/seat")).json() == {"call": call}
     for path in (f"/api/calls/{call}", f"/api/calls/{call}/events", "/api/session"):
         is_problem(await agent.get(path), 401)
     is_problem(await agent.post(f"/api/calls/{call}/end", json={}), 401)
+
+
+async def test_a_link_dies_with_its_call(agent: httpx.AsyncClient) -> None:
+    """After the call neither the link nor the cookie that it gave leads anywhere."""
+    call = (await started(agent, mode="browser"))["id"]
+    url = (await agent.post(f"/api/calls/{call}/link")).json()["url"]
+    assert (await agent.get(url)).status_code == 200
+    await agent.post(f"/api/calls/{call}/end", json={})
+    assert (await agent.get(url)).status_code == 404
+    is_problem(await agent.get("/api/seat"), 401)

@@ -70,6 +70,10 @@ class SessionView(BaseModel):
     role: Literal["owner", "lead", "agent"]
 
 
+class SeatView(BaseModel):
+    call: str
+
+
 class EngineView(BaseModel):
     alive: bool
     model: str

@@ -7,15 +7,16 @@ from pathlib import Path as File
 from typing import Annotated, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Form, Query, UploadFile
+from fastapi import APIRouter, Form, Query, Request, UploadFile
 
 from voice.legs.pcm import RecordingRefused
 from voice.legs.recording import check_recording
 from voice.models import ModelsLost
 from voice.models.engine import EngineProcess
-from web.api.bodies import CallView, Contacts, ContactView, EngineView, Missing, SessionView, StatusView
+from web.api.bodies import CallView, Contacts, ContactView, EngineView, Missing, SeatView, SessionView, StatusView
 from web.api.calls import PROBLEMS, CallId, row_of
-from web.api.surroundings import SignedIn, TheCalls
+from web.api.surroundings import SignedIn, TheCalls, TheDoors
+from web.auth import SEAT
 from web.problems import Problem
 from web.store import new_id
 from web.tables import calls as calls_table
@@ -28,6 +29,15 @@ UI = File(__file__).parent.parent / "ui" / "dist"
 @router.get("/session")
 async def session(user: SignedIn) -> SessionView:
     return SessionView(user=user.id, name=user.name, role=user.role)  # type: ignore[arg-type]  # one of the three
+
+
+@router.get("/seat")
+async def seat(request: Request, doors: TheDoors) -> SeatView:
+    """The one thing that a prospect's link opens here: which call it leads to."""
+    call = await doors.seat(request.cookies.get(SEAT, ""))
+    if call is None:
+        raise Problem(401, "This link has expired. Ask for a new one.")
+    return SeatView(call=call)
 
 
 @router.get("/status")
