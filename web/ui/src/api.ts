@@ -31,7 +31,7 @@ export interface Status {
   version: string;
   engine: { alive: boolean; model: string; restarts: number };
   missing: { what: string; why: string; fix: string }[];
-  calls_live: number | string[];
+  calls_live: number;
 }
 
 export const session = () => ask<{ user: string; name: string; role: string }>("GET", "/api/session");
@@ -39,7 +39,7 @@ export const status = () => ask<Status>("GET", "/api/status");
 export const begin = (call: NewCall) => ask<CallView>("POST", "/api/calls", call);
 export const link = (id: string) => ask<{ url: string; expires_at: number }>("POST", `/api/calls/${id}/link`, {});
 export const list = (q: string, before?: string) =>
-  ask<{ calls: CallRow[]; next: string | number | null }>("GET", `/api/calls?${new URLSearchParams({ q, limit: "40", ...(before ? { before } : {}) })}`);
+  ask<{ calls: CallRow[]; next: number | null }>("GET", `/api/calls?${new URLSearchParams({ q, limit: "40", ...(before ? { before } : {}) })}`);
 export const read = (id: string) => ask<CallView>("GET", `/api/calls/${id}`);
 export const events = (id: string, after = 0) => ask<{ events: CallEvent[]; last: number }>("GET", `/api/calls/${id}/events?after=${after}&limit=1000`);
 export const leg = (id: string, sdp: string, tracks: Record<string, Speaker>) => ask<{ sdp: string }>("POST", `/api/calls/${id}/legs`, { sdp, tracks });

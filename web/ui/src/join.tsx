@@ -18,20 +18,19 @@ let seat: Seat | null = null;
 const voice = new Audio();
 voice.autoplay = true;
 
-/** The call's id is in the page's cookie-bound seat; the server tells it when the link is opened. */
-async function seatOf(): Promise<string> {
-  const meta = document.querySelector<HTMLMetaElement>('meta[name="sottovoce-call"]')?.content;
-  if (meta) return meta;
-  const reply = await fetch(`/api/seat`, { credentials: "same-origin" });
-  if (!reply.ok) throw new Error("This link has expired. Ask for a new one.");
-  return ((await reply.json()) as { call: string }).call;
+/** The call's id, which opening the link left in a cookie; the seat itself is a cookie that no script can read. */
+function seatOf(): string {
+  const call = /(?:^|;\s*)sottovoce_call=([^;]+)/.exec(document.cookie)?.[1];
+  if (call === undefined) throw new Error("This link has expired. Ask for a new one.");
+  return call;
 }
 
 async function join(): Promise<void> {
   where.value = "joining";
   trouble.value = "";
   try {
-    const [call, mic] = await Promise.all([seatOf(), microphone()]);
+    const call = seatOf();
+    const mic = await microphone();
     seat = new Seat(call, "prospect", mic, {
       welcome: (state) => { consent.value = state; where.value = "in"; },
       present: (now) => { present.value = now; },

@@ -72,10 +72,10 @@ export interface CallView {
   cards: (Card & { state: string; changes: Change[]; shown_ms?: number })[];
   sheet: Record<string, Slot>; stage: string;
   notices: { notice: string; speaker: Speaker | null; detail: string }[];
-  gaps: Gap[]; outcome: string; outcome_preset: string; summary: Summary | null; last: number;
+  gaps: Gap[]; outcome: string; outcome_preset: string; summary: Summary | null; recorded: boolean; last: number;
 }
 
 export interface CallRow {
   id: string; mode: Mode; state: "live" | "ended"; started_at: number | null; ended_at: number | null;
-  contact: Contact | null; outcome: string; snippet?: string | null;
+  contact: string | null; name: string; number: string; agent_name: string; outcome: string;
 }

@@ -80,7 +80,7 @@ function Head({ view, onView, onTrouble }: HeadProps) {
 
 function Transcript({ view }: { view: CallView }) {
   const sound = useRef<HTMLAudioElement>(null);
-  const recorded = view.consent.record;
+  const recorded = view.recorded;
   const play = (line: Line) => {
     if (!recorded || sound.current === null) return;
     sound.current.src = `/api/calls/${view.id}/audio?from_ms=${line.start_ms}&to_ms=${line.end_ms + 300}`;

@@ -46,8 +46,8 @@ export function Calls({ heading = false }: { heading?: boolean }) {
         {found?.map((row) => (
           <li key={row.id}>
             <a class="call-row" data-testid="call-row" href={`/calls/${row.id}`} onClick={stay}>
-              <span class="who">{row.contact?.name || row.contact?.number || name(row.mode)}</span>
-              <span class="what">{row.snippet || (row.contact?.name ? name(row.mode) : "")}</span>
+              <span class="who">{row.name || row.number || name(row.mode)}</span>
+              <span class="what">{row.name || row.number ? name(row.mode) : ""}</span>
               <span class="how">{row.state === "live" ? "live" : row.outcome ? name(row.outcome) : "—"}</span>
               <span class="long">{row.started_at !== null && row.ended_at !== null ? clock((row.ended_at - row.started_at) * 1000) : ""}</span>
               <time>{when(row.started_at)}</time>

@@ -79,6 +79,7 @@ export class Seat {
       if (this.#closed || socket !== this.#socket) return;
       this.on.line(false);
       if (code === 4001 || code === 4004) return this.on.ended();
+      if (code === 4008) return this.on.error("This call was opened in another page of this browser."); // two pages would take turns for ever
       // The two go on hearing each other: the peer connection is left alone, only the server is sought again.
       this.#timer = setTimeout(() => this.#open(), Math.min(4_000, 250 * 2 ** this.#tries++));
     };
