@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from coaching.playbook import PlaybookRefused
+from voice.legs.microphone import MicrophoneMissing, devices
 from voice.models.weights import SILERO, WHISPER, WeightsRefused, file_of, folder_of
 from voice.models.whisper import RecogniserFailed
 from web.api.more import missing
@@ -22,6 +23,7 @@ from web.auth import Doors
 from web.compose import Machine
 from web.settings import SettingRefused, Settings
 from web.store import Store
+from web.terminal import first_sentence, listen
 
 
 class _Server(uvicorn.Server):
@@ -140,6 +142,14 @@ def doctor(settings: Settings) -> int:
     return 1 if wrong else 0
 
 
+def _device(given: str) -> str | int:
+    return int(given) if given.isdigit() else given
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sottovoce", description="A self-hosted, real-time voice coach for real-estate calls.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -149,6 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
         ("doctor", "check what is here and what is missing"),
     ):
         commands.add_parser(name, help=told)
+    listening = commands.add_parser("listen", help="coach a call in this terminal, with this computer's microphone")
+    listening.add_argument("--agent", type=_device, help="your microphone: a name or number (default: the system's)")
+    listening.add_argument("--prospect", type=_device, help="the other side: a loopback or monitor device")
+    listening.add_argument("--granted", action="store_true", help="the other side has agreed to be listened to")
+    listening.add_argument("--devices", action="store_true", help="list the devices that can record, and end")
     chosen = parser.parse_args(arguments)
     try:
         settings = Settings.read()
@@ -157,9 +172,18 @@ def main(arguments: list[str] | None = None) -> int:
                 return serve(settings)
             case "sign-in":
                 return asyncio.run(sign_in(settings))
+            case "listen" if chosen.devices:
+                for each in devices():
+                    print(f"{each.number:3}  {each.name}{'  (default)' if each.default else ''}")
+                return 0
+            case "listen":
+                return asyncio.run(listen(settings, chosen.agent, chosen.prospect, granted=chosen.granted, say=_say))
             case _:
                 return doctor(settings)
-    except (SettingRefused, WeightsRefused, RecogniserFailed, PlaybookRefused) as refused:
+    except BaseExceptionGroup as failed:
+        print(first_sentence(failed.exceptions), file=sys.stderr)
+        return 1
+    except (SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused) as refused:
         print(refused, file=sys.stderr)
         return 1
 
