@@ -1,6 +1,6 @@
 import { batch, computed, signal } from "@preact/signals";
 import * as api from "../api";
-import { ask, bare, bring, due, lay, type Ask, type Desk } from "../overlay/glance";
+import { ask, away, bare, bring, due, lay, type Ask, type Desk } from "../overlay/glance";
 import type { CallEvent, CallView, ConsentState, LaneState, Mode } from "../wire";
 import { fold, nothing, type Fold } from "./fold";
 import { Viewer, type Line } from "./viewer";
@@ -116,6 +116,7 @@ export async function judge(card: string, change: "thumbs_up" | "thumbs_down" | 
     cards.map((c) => (c.id !== card ? c : change === "dismissed" ? { ...c, state: change } : { ...c, changes: [...c.changes, change] }));
   if (change === "dismissed") {
     call.value = { ...call.peek(), cards: marked(call.peek().cards) };
+    if (desk.peek().standing === card) desk.value = away(desk.peek());
     look();
   }
   await tried(api.fate(of, card, change));

@@ -17,7 +17,7 @@ function Lane({ speaker, whose }: { speaker: Speaker; whose: string }) {
   return (
     <div class={`lane ${speaker}`}>
       <span class="whose">{whose}</span>
-      <p data-testid={`caption-${speaker}`}><span>{settled} {open && <span class="open-tail">{open}</span>}</span></p>
+      <p data-testid={`caption-${speaker}`}><span>{settled}{settled && open && " "}{open && <span class="open-tail">{open}</span>}</span></p>
     </div>
   );
 }

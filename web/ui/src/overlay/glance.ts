@@ -10,9 +10,11 @@ export interface Desk {
   since: number;
   waiting: string[];
   folded: string[];
+  /** The standing card was asked for by hand: that it was put away before does not send it off again. */
+  byHand: boolean;
 }
 
-export const bare: Desk = { standing: null, since: 0, waiting: [], folded: [] };
+export const bare: Desk = { standing: null, since: 0, waiting: [], folded: [], byHand: false };
 
 const GONE = new Set<string>(["dismissed"]);
 const DONE = new Set<string>(["dismissed", "taken_back", "used", "expired"]);
@@ -25,13 +27,13 @@ export function lay(desk: Desk, cards: readonly ShownCard[], now: number): Desk 
   const by = new Map(cards.map((c) => [c.id, c]));
   const known = new Set([...desk.waiting, ...desk.folded, ...(desk.standing ? [desk.standing] : [])]);
   const fresh = cards.filter((c) => !known.has(c.id)).map((c) => c.id);
-  let { standing, since } = desk;
+  let { standing, since, byHand } = desk;
   const folded = desk.folded.filter((id) => by.has(id));
   let waiting = [...desk.waiting, ...fresh].filter((id) => !DONE.has(by.get(id)?.state ?? "expired"));
   folded.push(...[...desk.waiting, ...fresh].filter((id) => !waiting.includes(id) && by.has(id) && !GONE.has(by.get(id)!.state)));
 
   const state = standing === null ? null : (by.get(standing)?.state ?? "dismissed");
-  if (standing !== null && GONE.has(state!)) {
+  if (standing !== null && !byHand && GONE.has(state!)) {
     folded.push(standing);
     standing = null;
   }
@@ -42,9 +44,10 @@ export function lay(desk: Desk, cards: readonly ShownCard[], now: number): Desk 
     waiting = [];
     standing = next;
     since = now;
+    byHand = false;
   }
   const same = standing === desk.standing && waiting.join() === desk.waiting.join() && folded.join() === desk.folded.join();
-  return same ? desk : { standing, since, waiting, folded };
+  return same ? desk : { standing, since, waiting, folded, byHand };
 }
 
 /** When the desk wants to be looked at again (ms from `now`), or null. */
@@ -57,7 +60,12 @@ export function bring(desk: Desk, id: string, now: number): Desk {
   if (id === desk.standing) return desk;
   const folded = desk.folded.filter((f) => f !== id);
   if (desk.standing !== null) folded.push(desk.standing);
-  return { standing: id, since: now, waiting: desk.waiting.filter((w) => w !== id), folded };
+  return { standing: id, since: now, waiting: desk.waiting.filter((w) => w !== id), folded, byHand: true };
+}
+
+/** The agent puts the standing card away. */
+export function away(desk: Desk): Desk {
+  return desk.standing === null ? desk : { ...desk, standing: null, byHand: false, folded: [...desk.folded, desk.standing] };
 }
 
 export interface Caption { settled: string; open: string }

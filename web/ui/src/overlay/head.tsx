@@ -20,7 +20,7 @@ export function Head() {
       <span class="o-state" role="status">{word}</span>
       <span class="o-who">{contact?.name}</span>
       <span class="o-asks">
-        {asked.share && share != null ? `You talk ${Math.round(share * 20) * 5} %` : asked.pace ? "A little slower" : ""}
+        {ended !== null ? "" : asked.share && share != null ? `You talk ${Math.round(share * 20) * 5} %` : asked.pace ? "A little slower" : ""}
       </span>
     </header>
   );
