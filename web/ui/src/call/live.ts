@@ -17,6 +17,8 @@ export const muted = signal(false);
 export const trouble = signal("");
 export const invite = signal("");
 export const present = signal(false);
+/** This page brings the call's sound; false after a reload of a page whose sound needs a click. */
+export const carried = signal(false);
 /** Asked for an outcome: the id of the call that has just ended. It stays until answered or the next call begins. */
 export const asking = signal<{ id: string; preset: string; why: string } | null>(null);
 
@@ -53,6 +55,7 @@ export function follow(view: Pick<CallView, "id" | "mode" | "consent">): void {
     trouble.value = "";
     invite.value = "";
     present.value = false;
+    carried.value = true;
     asking.value = null;
   });
   const resumed = () => call.peek().resumed;
@@ -83,6 +86,7 @@ export function follow(view: Pick<CallView, "id" | "mode" | "consent">): void {
 export function carry(by: Carrier): void {
   carrier?.close();
   carrier = by;
+  carried.value = true;
 }
 
 export function mode(): Mode | "" {

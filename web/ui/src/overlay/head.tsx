@@ -1,3 +1,4 @@
+import { tabAgain } from "../call/begin";
 import * as live from "../call/live";
 import { notice } from "../words";
 
@@ -28,11 +29,23 @@ export function Head() {
 
 /** One line, kept free even when there is nothing to say. */
 export function Notices() {
-  const { notices } = live.call.value;
+  const { notices, mode } = live.call.value;
+  if (live.busy.value && !live.carried.value) return <Soundless tab={mode === "tab"} />;
   const shown = live.trouble.value || (notices.length > 0 ? notice(notices.at(-1)!) : "");
   return (
     <p class="o-notice" role="status">
       {shown && <span data-testid="notice">{shown}{notices.length > 1 && !live.trouble.value ? ` (+${notices.length - 1})` : ""}</span>}
+    </p>
+  );
+}
+
+/** The page was loaded anew in mid-call, and its sound went with the old page. */
+function Soundless({ tab }: { tab: boolean }) {
+  const id = live.id.value ?? "";
+  return (
+    <p class="o-notice" role="status">
+      <span data-testid="notice">This page was reloaded, its sound is gone. </span>
+      {tab ? <button type="button" class="link" onClick={() => void tabAgain(id)}>Share the tab again</button> : "Hang up and begin again."}
     </p>
   );
 }
