@@ -50,9 +50,7 @@ _MONEY_CONTEXT: Final = re.compile(
     r"|apprais\w+|zestimate|zillow|valu\w+|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need)\b",
     re.I,
 )
-_MONTHLY: Final = re.compile(
-    r"^\s*(?:dollars\s*)?(?:a|per|each|every|/)\s*(?:month|mo)\b|^\s*monthly|^\s*(?:dollars )?in rent", re.I
-)
+_MONTHLY: Final = re.compile(r"^\s*(?:dollars\s*)?(?:a|per|each|every|/)\s*(?:month|mo)\b|^\s*monthly|^\s*(?:dollars )?in rent", re.I)
 _MONTHLY_BEFORE: Final = re.compile(r"\b(?:monthly|payments?|mortgage|rent|a month)\b[^.?!]{0,40}$", re.I)
 _MAX: Final = re.compile(
     r"\b(?:up to|under|below|no more than|not more than|less than|max(?:imum)?(?: of| is)?|at most|can'?t go (?:over|above|past)|cannot go (?:over|above)"
@@ -69,9 +67,7 @@ _MIN: Final = re.compile(
     r"|won'?t (?:take|go|accept) (?:less than|below|under)|not (?:under|below)|can'?t (?:take|go|accept) (?:less than|below|under))\s*(?:about |around |like )?$",
     re.I,
 )
-_MIN_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?(?:at least|minimum|or (?:more|better|higher|above)|plus\b)", re.I
-)
+_MIN_AFTER: Final = re.compile(r"^\s*(?:dollars\s*)?(?:at least|minimum|or (?:more|better|higher|above)|plus\b)", re.I)
 _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
     ("payment", re.compile(r"\b(?:monthly|a month|per month|payments?|mortgage payment|rent)\b", re.I)),
     ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?|bid|put in|come in at|counter(?:ed)?|write it (?:up )?(?:at|for))\b", re.I)),
@@ -138,10 +134,7 @@ def _joined(text: str, first: _Number, second: _Number) -> bool:
     before = text[max(0, first.start - 30) : first.start].lower()
     if re.fullmatch(r"\s*(?:to|-|–|or|maybe)\s*(?:maybe |like )?\$?", between):
         return True
-    return bool(
-        re.fullmatch(r"\s*and\s*\$?", between)
-        and re.search(r"between\s*(?:like |maybe |about )?\$?$", before)
-    )
+    return bool(re.fullmatch(r"\s*and\s*\$?", between) and re.search(r"between\s*(?:like |maybe |about )?\$?$", before))
 
 
 def _range(text: str, first: _Number, second: _Number) -> Amount | None:
@@ -183,9 +176,7 @@ def _role(text: str, start: int, end: int, dollars: int) -> Role | None:
     best: tuple[int, Role] | None = None
     for role, pattern in _ROLES:
         for match in pattern.finditer(near):
-            distance = min(
-                abs(match.end() - min(60, start)), abs(match.start() - min(60, start) - (end - start))
-            )
+            distance = min(abs(match.end() - min(60, start)), abs(match.start() - min(60, start) - (end - start)))
             if role == "payment" and dollars > 20_000:
                 continue
             if best is None or distance < best[0]:
@@ -226,11 +217,7 @@ def _dollars(text: str, number: _Number, like: int | None = None) -> int | None:
         return None
     if 75 <= value <= 1999 and value == int(value):
         return round(value * 1000)
-    if (
-        1 < value < 10
-        and value != int(value)
-        and re.search(r"\b(?:price|list|asking|budget|worth|offer)", text, re.I)
-    ):
+    if 1 < value < 10 and value != int(value) and re.search(r"\b(?:price|list|asking|budget|worth|offer)", text, re.I):
         return round(value * 1_000_000)  # "they are asking one point two"
     return None
 
@@ -252,20 +239,14 @@ def _numbers(text: str) -> list[_Number]:
 def _band(tokens: list[_Token], at: int) -> tuple[_Number | None, int]:
     """ "mid six hundreds", "low fives", "high four hundreds": a third of a hundred thousand each."""
     word = tokens[at].text.lower()
-    part = {"low": (0, 33), "mid": (33, 34), "middle": (33, 34), "high": (66, 33), "upper": (66, 33)}.get(
-        word
-    )
+    part = {"low": (0, 33), "mid": (33, 34), "middle": (33, 34), "high": (66, 33), "upper": (66, 33)}.get(word)
     if part is None or at + 1 >= len(tokens):
         return None, 0
     nxt = tokens[at + 1].text.lower()
     if nxt in _DECADES and nxt != "hundreds":
-        return _Number(
-            (_DECADES[nxt] + part[0]) * 1000, tokens[at].start, tokens[at + 1].end, True, part[1]
-        ), 2
+        return _Number((_DECADES[nxt] + part[0]) * 1000, tokens[at].start, tokens[at + 1].end, True, part[1]), 2
     if at + 2 < len(tokens) and tokens[at + 2].text.lower() == "hundreds" and nxt in _UNITS:
-        return _Number(
-            (_UNITS[nxt] * 100 + part[0]) * 1000, tokens[at].start, tokens[at + 2].end, True, part[1]
-        ), 3
+        return _Number((_UNITS[nxt] * 100 + part[0]) * 1000, tokens[at].start, tokens[at + 2].end, True, part[1]), 3
     return None, 0
 
 
@@ -279,17 +260,9 @@ def _run(tokens: list[_Token], at: int) -> tuple[_Number | None, int]:
         return _Number(500_000, token.start, tokens[at + 2].end, True), 3
     if lower in ("a", "quarter") and _words(tokens, at, 3)[-2:] == ["quarter", "million"]:
         return _Number(250_000, token.start, tokens[at + 2].end, True), 3
-    if (
-        lower == "a"
-        and _words(tokens, at + 1, 1)
-        and _words(tokens, at + 1, 1)[0] in ("million", "hundred", "thousand")
-    ):
+    if lower == "a" and _words(tokens, at + 1, 1) and _words(tokens, at + 1, 1)[0] in ("million", "hundred", "thousand"):
         inner, used = _spoken(tokens, at + 1, leading_one=True)
-        return (
-            (None, 1)
-            if inner is None
-            else (_Number(inner.value, token.start, inner.end, inner.scaled), used + 1)
-        )
+        return (None, 1) if inner is None else (_Number(inner.value, token.start, inner.end, inner.scaled), used + 1)
     if lower in _UNITS or lower in _TENS:
         return _spoken(tokens, at, leading_one=False)
     return None, 1
@@ -385,9 +358,9 @@ def _join(groups: list[int]) -> float:
     """ "four hundred fifty" adds up; "four fifty" and "six oh five" are said digit group by digit group."""
     value = 0
     for group in groups:
-        if value and value % 100 == 0 and group < 100 and value >= 100:
-            value += group
-        elif value and group < 10 and value < 100 and value % 10 == 0 and value >= 20:
+        if (value and value % 100 == 0 and group < 100 and value >= 100) or (
+            value and group < 10 and value < 100 and value % 10 == 0 and value >= 20
+        ):
             value += group
         elif value and value < 10 and group == 0:
             value *= 10

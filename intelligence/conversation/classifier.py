@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,8 @@ class Head:
 
 def save_head(file: Path, labels: Sequence[str], arrays: dict[str, NDArray[np.float32]]) -> str:
     """Write the numbers (float16, no pickle) and, beside them, their SHA-256, which is returned."""
-    np.savez_compressed(file, labels=np.array(labels), **{k: v.astype(np.float16) for k, v in arrays.items()})
+    halves: dict[str, Any] = {k: v.astype(np.float16) for k, v in arrays.items()}
+    np.savez_compressed(file, labels=np.array(labels), **halves)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     file.with_suffix(".sha256").write_text(f"{digest}  {file.name}\n")
     return digest

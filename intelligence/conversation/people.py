@@ -44,9 +44,9 @@ def decision_makers_in(text: str) -> list[DecisionMaker]:
         if not _DECIDES.search(sentence):
             continue
         for match in _OWNED.finditer(sentence):
-            if re.match(
-                r"'s\s+(?!got|been|gonna|going|on board|not|the one)", sentence[match.end() :], re.I
-            ) and not re.search(r"opinion|decision|call|approval|okay|blessing|name is on", sentence, re.I):
+            if re.match(r"'s\s+(?!got|been|gonna|going|on board|not|the one)", sentence[match.end() :], re.I) and not re.search(
+                r"opinion|decision|call|approval|okay|blessing|name is on", sentence, re.I
+            ):
                 continue  # "my mom's house"
             relation = _RELATIONS[match[1].lower()]
             found.setdefault(relation, DecisionMaker(relation, sentence.strip()))

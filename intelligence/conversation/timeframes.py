@@ -21,7 +21,9 @@ _UNIT: Final = r"(days?|weeks?|months?|years?)"
 _MONTHS: Final = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
-_MONTH: Final = r"(january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+_MONTH: Final = (
+    r"(january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+)
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKDAY: Final = r"(monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 _ORDINALS: Final = {
@@ -99,9 +101,7 @@ def timeframes_in(text: str, today: date) -> list[Timeframe]:
 
 def _count(word: str) -> float:
     word = " ".join(word.lower().split())
-    return (
-        float(word) if word.isdigit() else float(_NUMBER.get(word, _NUMBER.get(word.removesuffix(" of"), 1)))
-    )
+    return float(word) if word.isdigit() else float(_NUMBER.get(word, _NUMBER.get(word.removesuffix(" of"), 1)))
 
 
 def _bounded(text: str, start: int, end: int, first: int, last: int) -> Timeframe:
@@ -117,13 +117,7 @@ def _bounded(text: str, start: int, end: int, first: int, last: int) -> Timefram
         )
     if (match := _BEFORE.search(before)) is not None:
         # "by March" may mean its last day in a looser ear; the usual reading is before it is over at the latest
-        latest = (
-            first
-            if re.match(r"\s*(?:before|prior)", match.group(), re.I)
-            else last
-            if last - first < 10
-            else first
-        )
+        latest = first if re.match(r"\s*(?:before|prior)", match.group(), re.I) else last if last - first < 10 else first
         return Timeframe(
             0,
             max(latest, 0),
@@ -134,7 +128,7 @@ def _bounded(text: str, start: int, end: int, first: int, last: int) -> Timefram
     return Timeframe(max(first, 0), max(last, 0), text[start:end].strip(), start, end)
 
 
-def _spans(text: str, today: date) -> list[Timeframe]:
+def _spans(text: str, today: date) -> list[Timeframe]:  # noqa: ARG001  one signature for all readers
     """ "in two to three months", "within 60 days", "a couple of years from now", "six months out"."""
     found = []
     pattern = re.compile(
@@ -183,9 +177,7 @@ def _spans(text: str, today: date) -> list[Timeframe]:
         elif "at least" in match.group().lower():
             found.append(Timeframe(round(low), None, match.group().strip(), match.start(), match.end()))
         else:
-            found.append(
-                Timeframe(round(low), round(high), match.group().strip(), match.start(), match.end())
-            )
+            found.append(Timeframe(round(low), round(high), match.group().strip(), match.start(), match.end()))
     return found
 
 
@@ -196,11 +188,7 @@ def _month_number(word: str) -> int:
 def _next(today: date, month: int, day: int) -> date:
     day = min(day, monthrange(today.year, month)[1])
     candidate = date(today.year, month, day)
-    return (
-        candidate
-        if candidate >= today
-        else date(today.year + 1, month, min(day, monthrange(today.year + 1, month)[1]))
-    )
+    return candidate if candidate >= today else date(today.year + 1, month, min(day, monthrange(today.year + 1, month)[1]))
 
 
 def _ordinal(word: str) -> int | None:
@@ -212,13 +200,9 @@ def _ordinal(word: str) -> int | None:
 def _month_days(text: str, today: date) -> list[Timeframe]:
     """ "March 15th", "the fifteenth of March", "the 30th"."""
     found = []
-    for match in re.finditer(
-        rf"\b{_MONTH}\.?\s+(?:the\s+)?{_ORDINAL}\b(?!\s*(?:,?\s*\d{{3}}|k\b))", text, re.I
-    ):
+    for match in re.finditer(rf"\b{_MONTH}\.?\s+(?:the\s+)?{_ORDINAL}\b(?!\s*(?:,?\s*\d{{3}}|k\b))", text, re.I):
         day = _ordinal(match[2])
-        if day is not None and (
-            match[1].lower() != "may" or match[1][0] == "M" or re.search(r"\d|th|st", match[2])
-        ):
+        if day is not None and (match[1].lower() != "may" or match[1][0] == "M" or re.search(r"\d|th|st", match[2])):
             when = (_next(today, _month_number(match[1]), day) - today).days
             found.append(_bounded(text, match.start(), match.end(), when, when))
     for match in re.finditer(rf"\bthe\s+{_ORDINAL}\s+of\s+{_MONTH}\b", text, re.I):
@@ -340,7 +324,7 @@ def _weekdays(text: str, today: date) -> list[Timeframe]:
         text,
         re.I,
     ):
-        if match.group().lower().rstrip().endswith("s") and not match.group().lower().endswith("ys") is False:
+        if match.group().lower().rstrip().endswith("s") and match.group().lower().endswith("ys") is not False:
             continue
         ahead = (_DAYS.index(match[2].lower()) - today.weekday()) % 7
         if (match[1] or "").lower().startswith("next") and ahead < 4:

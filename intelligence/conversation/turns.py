@@ -12,7 +12,7 @@ Speaker: TypeAlias = Literal["agent", "prospect", "supervisor"]
 Family: TypeAlias = Literal["objection", "signal", "compliance", "moment"]
 Vectors: TypeAlias = NDArray[np.float32]
 Embed: TypeAlias = Callable[[list[str]], Awaitable[Vectors]]
-Json: TypeAlias = "str | int | float | bool | None | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True)
