@@ -1,0 +1,74 @@
+"""The modules that listen to a call, fed together: one reading of each turn, every module guarded by itself."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from intelligence.conversation.turns import Conversation, Detector, Embed, Finding, Reading, Turn, read
+
+DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
+_SLOW_TURNS: Final = 3
+
+
+class Sheet(Protocol):
+    """What a qualification module has filled in so far."""
+
+    def missing(self) -> Sequence[str]: ...
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the modules made of one turn; ``off`` names modules that were switched off by it, with the reason."""
+
+    findings: list[Finding] = field(default_factory=list)
+    off: list[tuple[str, str]] = field(default_factory=list)
+    took_ms: float = 0.0
+
+
+class Coaches:
+    """One per call. A module that raises, or is too slow three times, is switched off for this call."""
+
+    def __init__(
+        self, detectors: Sequence[Detector], embed: Embed, *, today: str = "", clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.conversation = Conversation(today=today)
+        self._detectors = list(detectors)
+        self._embed = embed
+        self._clock = clock
+        self._slow: dict[str, int] = {}
+        self.failures: dict[str, int] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [d.name for d in self._detectors]
+
+    async def feed(self, turn: Turn) -> Heard:
+        """Read the turn and feed every module. A partial turn is not kept in the conversation."""
+        began = self._clock()
+        reading = await read(turn, self._embed)
+        heard = self.consider(reading)
+        if not turn.partial:
+            self.conversation.add(turn, heard.findings)
+        heard.took_ms = (self._clock() - began) * 1000
+        return heard
+
+    def consider(self, reading: Reading) -> Heard:
+        heard = Heard()
+        for detector in list(self._detectors):
+            began = self._clock()
+            try:
+                heard.findings += detector.feed(reading, self.conversation)
+            except Exception as failure:  # one module's fault must not end a call; it is switched off and said
+                self._off(detector, heard, f"failed: {type(failure).__name__}")
+                continue
+            if (self._clock() - began) * 1000 > DEADLINE_MS:
+                self._slow[detector.name] = self._slow.get(detector.name, 0) + 1
+                if self._slow[detector.name] >= _SLOW_TURNS:
+                    self._off(detector, heard, "too slow")
+        return heard
+
+    def _off(self, detector: Detector, heard: Heard, why: str) -> None:
+        self._detectors.remove(detector)
+        self.failures[detector.name] = self.failures.get(detector.name, 0) + 1
+        heard.off.append((detector.name, why))
