@@ -18,18 +18,19 @@ let seat: Seat | null = null;
 const voice = new Audio();
 voice.autoplay = true;
 
-/** The call's id, which opening the link left in a cookie; the seat itself is a cookie that no script can read. */
-function seatOf(): string {
-  const call = /(?:^|;\s*)sottovoce_call=([^;]+)/.exec(document.cookie)?.[1];
-  if (call === undefined) throw new Error("This link has expired. Ask for a new one.");
-  return call;
+/** The call that this page's link leads to; the link itself is a cookie that no script can read. */
+async function seatOf(): Promise<string> {
+  const reply = await fetch("/api/seat", { credentials: "same-origin" }).catch(() => null);
+  if (reply === null) throw new Error("The server does not answer. Try again in a moment.");
+  if (!reply.ok) throw new Error("This link has expired. Ask for a new one.");
+  return ((await reply.json()) as { call: string }).call;
 }
 
 async function join(): Promise<void> {
   where.value = "joining";
   trouble.value = "";
   try {
-    const call = seatOf();
+    const call = await seatOf();
     const mic = await microphone();
     seat = new Seat(call, "prospect", mic, {
       welcome: (state) => { consent.value = state; where.value = "in"; },
