@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from coaching.call import CallParts, EventLog, SoundSink
+from coaching.call import CallParts, SoundSink
 from coaching.coaches import Coaches
 from coaching.consent import DEFAULT_POLICY, ConsentPolicy
 from coaching.events import CallStarted
 from coaching.playbook import DEFAULT_PLAYBOOK, PlaybookFile
+from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.qualification import QualificationSheet

@@ -1,0 +1,225 @@
+"""leg -> hear -> windows -> decode -> transcripts: how a call hears both sides. Nothing here judges what was said."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from coaching.events import ClockChanged, GapMarked, LegChanged, Speaker
+from coaching.record import Record
+from voice.frames import SAMPLES_PER_MS, AudioFrame
+from voice.legs import FramesDropped, Leg, LegHeld, LegItem, LegJoined, LegLeft, LegLost, LegResumed
+from voice.listening import SpeakerListener
+from voice.models import Hypothesis, Models, ModelsLost, Window
+from voice.models.whisper import RecogniserFailed
+from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision
+from voice.windows import WindowQueue, WindowsClosed
+
+_SLOW_MS: Final = 1500  # a final that comes so late is worth a notice
+_GAP_MS: Final = 500  # a shorter absence is no gap in what was said
+_TICK_MS: Final = 250
+_AGAIN_S: Final = 0.1
+_NOTHING: Final = Hypothesis(words=(), no_speech=1.0, average_logprob=0.0, compression=0.0, model="", decode_ms=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Media time went on to ``audio_ms`` though perhaps nothing was said: cards that wait or expire want to know."""
+
+    audio_ms: int
+
+
+class TranscriptQueue:
+    """Between engine and coaching: 16 finals, then the engine's pump waits; one partial a speaker and one tick, the newest."""
+
+    def __init__(self, limit: int = 16) -> None:
+        self._finals: asyncio.Queue[FinalTranscript | TranscriptRevision | None] = asyncio.Queue(limit)
+        self._partials: dict[str, PartialTranscript] = {}
+        self._tick: Tick | None = None
+        self._wake = asyncio.Event()
+
+    async def put(self, transcript: Transcript) -> None:
+        if isinstance(transcript, PartialTranscript):
+            self._partials[transcript.speaker] = transcript
+        else:
+            await self._finals.put(transcript)
+        self._wake.set()
+
+    def tick(self, audio_ms: int) -> None:
+        self._tick = Tick(audio_ms)
+        self._wake.set()
+
+    async def close(self) -> None:
+        await self._finals.put(None)
+        self._wake.set()
+
+    async def get(self) -> Transcript | Tick | None:
+        """Finals first, then partials, then the tick; None at the end."""
+        while True:
+            if not self._finals.empty():
+                return self._finals.get_nowait()
+            if self._partials:
+                return self._partials.pop(next(iter(self._partials)))
+            if self._tick is not None:
+                tick, self._tick = self._tick, None
+                return tick
+            self._wake.clear()
+            await self._wake.wait()
+
+
+class Hearing:
+    """hear() carries the leg's frames through the gate to the listeners; decode_finals() and decode_partials() are the
+    engine's two pumps, so that a final never waits behind a partial of its own call."""
+
+    def __init__(
+        self,
+        record: Record,
+        models: Models,
+        listener: Callable[[Speaker], SpeakerListener],
+        transcripts: TranscriptQueue,
+        keep: Callable[[AudioFrame], None],
+        *,
+        resumed: bool,
+    ) -> None:
+        self._record, self._models, self._new_listener, self._keep = record, models, listener, keep
+        self._resumed = resumed
+        self.transcripts = transcripts
+        self._windows = WindowQueue()
+        self._listeners: dict[Speaker, SpeakerListener] = {}
+        self._pumps = 2
+        self._ticked_ms = 0
+
+    async def hear(self, leg: Leg) -> None:
+        try:
+            async for item in leg:
+                await self._item(item)
+        finally:
+            for speaker in list(self._listeners):
+                await self._finish(speaker)
+            await self._windows.close()
+
+    async def decode_finals(self) -> None:
+        await self._pump(self._windows.final)
+
+    async def decode_partials(self) -> None:
+        await self._pump(self._windows.partial)
+
+    async def erase(self) -> None:
+        """Consent is gone: no sound that waits, no open utterance."""
+        await self._windows.erase()
+        for listener in self._listeners.values():
+            listener.erase()
+
+    # ---- from the leg
+
+    async def _item(self, item: LegItem) -> None:
+        match item:
+            case AudioFrame():
+                await self._frame(item)
+            case LegJoined():
+                await self._joined(item)
+            case LegHeld() | LegResumed() | LegLost():
+                await self._changed(item)
+            case FramesDropped():
+                detail = f"{item.lost_ms} ms were lost because this computer was too slow"
+                await self._record.notice("audio_lost", detail, item.speaker)
+            case LegLeft():
+                await self._record.log(LegChanged(speaker=item.speaker, state="left", reason=item.reason, audio_ms=item.at_ms))
+                await self._finish(item.speaker)
+
+    async def _frame(self, frame: AudioFrame) -> None:
+        live, speaker = self._record.live, frame.speaker
+        live.audio_ms = max(live.audio_ms, frame.end_ms)
+        if live.audio_ms - self._ticked_ms >= _TICK_MS:
+            self._ticked_ms = live.audio_ms
+            self.transcripts.tick(live.audio_ms)
+        if not self._record.listening_to(speaker):
+            return  # the gate is shut: no recogniser hears this frame, nothing keeps it
+        self._keep(frame)
+        listener = self._listener(speaker)
+        await self._put(listener.feed(frame))
+        level = float(np.sqrt(np.mean(frame.samples.astype(np.float32) ** 2)) + 1e-3)
+        live.level[speaker] = round(20 * float(np.log10(level / 32768)), 1)
+        self._record.publish(meters=True)
+
+    async def _joined(self, joined: LegJoined) -> None:
+        speaker, away_from = joined.speaker, self._record.live.audio_ms
+        await self._record.log(
+            LegChanged(speaker=speaker, state="joined", audio_ms=joined.offset_ms),
+            ClockChanged(speaker=speaker, offset_ms=joined.offset_ms),
+        )
+        if (joined.rejoined or self._resumed) and joined.offset_ms - away_from > _GAP_MS:
+            await self._record.log(GapMarked(start_ms=away_from, end_ms=joined.offset_ms, why=f"the {speaker} was away"))
+        await self._record.notice("audio_lost", speaker=speaker, clear=True)
+
+    async def _changed(self, item: LegHeld | LegResumed | LegLost) -> None:
+        names = {LegHeld: "held", LegResumed: "resumed", LegLost: "lost"}
+        await self._record.log(LegChanged(speaker=item.speaker, state=names[type(item)], audio_ms=item.at_ms))  # type: ignore[arg-type]  # one of the three
+        await self._record.notice("audio_lost", "no sound arrives", item.speaker, clear=not isinstance(item, LegLost))
+
+    async def _finish(self, speaker: Speaker) -> None:
+        if speaker in self._listeners:
+            await self._put(self._listeners[speaker].finish())
+
+    async def _put(self, windows: list[Window]) -> None:
+        for window in windows:
+            await self._windows.put(window)
+        for listener in self._listeners.values():
+            for transcript in listener.settled():
+                await self.transcripts.put(transcript)
+
+    def _listener(self, speaker: Speaker) -> SpeakerListener:
+        if speaker not in self._listeners:
+            self._listeners[speaker] = self._new_listener(speaker)
+        return self._listeners[speaker]
+
+    # ---- from the engine
+
+    async def _pump(self, next_window: Callable[[], Awaitable[Window]]) -> None:
+        try:
+            while True:
+                window = await next_window()
+                await self._decode(replace(window, stamps={**window.stamps, "queued": time.time()}))
+        except WindowsClosed:
+            pass
+        finally:
+            self._pumps -= 1
+            if self._pumps == 0:
+                await self.transcripts.close()
+
+    async def _decode(self, window: Window) -> None:
+        listener = self._listeners[window.speaker]  # type: ignore[index]  # windows carry the speakers of our listeners
+        hypothesis = await self._hypothesis(listener, window)
+        if hypothesis is None:
+            return
+        for transcript in listener.heard(window, hypothesis):
+            await self.transcripts.put(transcript)
+        if window.purpose == "partial":
+            listener.pace(hypothesis.decode_ms)  # under load partials come less often; finals never do
+            self._record.live.partials_thinned = any(each.thinned for each in self._listeners.values())
+        elif (heard := window.stamps.get("heard")) is not None:
+            late_ms = (time.time() - heard) * 1000
+            await self._record.notice("recogniser_slow", "captions come late on this computer", clear=late_ms < _SLOW_MS)
+
+    async def _hypothesis(self, listener: SpeakerListener, window: Window) -> Hypothesis | None:
+        """The engine's answer, asked again when it died meanwhile; None when nobody waits for it any more."""
+        while True:
+            try:
+                hypothesis = await self._models.transcribe(window)
+            except ModelsLost:
+                await self._record.notice("recogniser_restarted", "the recogniser stopped and is being started again")
+                if not listener.lost(window):
+                    return None
+                await asyncio.sleep(_AGAIN_S)
+            except RecogniserFailed:
+                # One window that cannot be decoded must not end the call: its place in the transcript says so.
+                if window.purpose != "partial":
+                    end_ms = window.start_ms + len(window.samples) // SAMPLES_PER_MS
+                    await self._record.log(GapMarked(start_ms=window.start_ms, end_ms=end_ms, why="these words could not be recognised"))
+                return _NOTHING
+            else:
+                await self._record.notice("recogniser_restarted", clear=True)
+                return hypothesis
