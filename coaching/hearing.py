@@ -39,7 +39,7 @@ class TranscriptQueue:
         self._finals: asyncio.Queue[FinalTranscript | TranscriptRevision | None] = asyncio.Queue(limit)
         self._partials: dict[str, PartialTranscript] = {}
         self._tick: Tick | None = None
-        self._wake = asyncio.Event()
+        self._wake, self._drained = asyncio.Event(), asyncio.Event()
 
     async def put(self, transcript: Transcript) -> None:
         if isinstance(transcript, PartialTranscript):
@@ -67,7 +67,14 @@ class TranscriptQueue:
                 tick, self._tick = self._tick, None
                 return tick
             self._wake.clear()
+            self._drained.set()
             await self._wake.wait()
+
+    async def drained(self) -> None:
+        """Until everything put so far was taken and worked on, and more is asked for."""
+        if self._wake.is_set():
+            self._drained.clear()
+            await self._drained.wait()
 
 
 class Hearing:
@@ -139,8 +146,11 @@ class Hearing:
         if not self._record.listening_to(speaker):
             return  # the gate is shut: no recogniser hears this frame, nothing keeps it
         self._keep(frame)
-        listener = self._listener(speaker)
-        await self._put(listener.feed(frame))
+        windows = self._listener(speaker).feed(frame)
+        if frame.arrived_at is None:
+            await self._at_once(windows)
+        else:
+            await self._put(windows)
         level = float(np.sqrt(np.mean(frame.samples.astype(np.float32) ** 2)) + 1e-3)
         live.level[speaker] = round(20 * float(np.log10(level / 32768)), 1)
         self._record.publish(meters=True)
@@ -170,6 +180,14 @@ class Hearing:
         for listener in self._listeners.values():
             for transcript in listener.settled():
                 await self.transcripts.put(transcript)
+
+    async def _at_once(self, windows: list[Window]) -> None:
+        """A recording that is fed as fast as it goes has no clock to keep: each window is decoded, and coached, before
+        the next frame is heard, so that media time never runs ahead of the words."""
+        for window in windows:
+            await self._decode(window)
+        await self._put([])
+        await self.transcripts.drained()
 
     def _listener(self, speaker: Speaker) -> SpeakerListener:
         if speaker not in self._listeners:

@@ -49,3 +49,18 @@ class Record:
         if not meters or now - self._published > _METERS_EVERY_S:
             self._published = now
             self._on_state(self.live.model_copy(deep=True))
+
+
+class MemoryLog:
+    """An EventLog that keeps its events in memory, for replays and evaluation; ``tell`` hears each one."""
+
+    def __init__(self, call: str, tell: Callable[[Logged], None] = lambda _: None) -> None:
+        self.call, self.events, self._tell = call, list[Logged](), tell
+
+    async def append(self, events: Sequence[AnyEvent]) -> list[Logged]:
+        now, last = time.time(), len(self.events)
+        logged = [Logged(call=self.call, n=last + i, at=now, event=event) for i, event in enumerate(events, 1)]
+        self.events += logged
+        for each in logged:
+            self._tell(each)
+        return logged

@@ -132,8 +132,8 @@ class Whisper:
                 continue
             start = min(window.start_ms + round(float(word["start"]) * 1000), last_ms)
             end = min(window.start_ms + round(float(word["end"]) * 1000), last_ms)
-            if heard and not word["word"].startswith(" ") and len(text) <= 2 and not text[0].isalnum():
-                before = heard[-1]  # punctuation belongs to the word before it
+            if heard and not word["word"].startswith(" "):
+                before = heard[-1]  # no blank before it: punctuation, ",000", "'clock" belong to the word before
                 heard[-1] = HeardWord(before.text + text, before.start_ms, before.end_ms, before.probability)
                 continue
             heard.append(HeardWord(text, start, max(end, start), float(word["probability"])))
