@@ -187,6 +187,8 @@ class Card(Part):
 
 
 class SuggestionShown(Event):
+    """A card came up on the overlay."""
+
     type: Literal["suggestion_shown"] = "suggestion_shown"
     card: Card
 
@@ -220,12 +222,16 @@ class SheetChanged(Event):
 
 
 class StageChanged(Event):
+    """The conversation moved to another stage of the taxonomy."""
+
     type: Literal["stage_changed"] = "stage_changed"
     stage: str
     why: str = ""
 
 
 class NoticeRaised(Event):
+    """Something the agent should know about the call itself; it stands until cleared."""
+
     type: Literal["notice_raised"] = "notice_raised"
     notice: Notice
     speaker: Speaker | None = None
@@ -233,6 +239,8 @@ class NoticeRaised(Event):
 
 
 class NoticeCleared(Event):
+    """A notice no longer holds."""
+
     type: Literal["notice_cleared"] = "notice_cleared"
     notice: Notice
     speaker: Speaker | None = None
@@ -246,6 +254,8 @@ class CallResumed(Event):
 
 
 class CallEnded(Event):
+    """The call is over; ``outcome_preset`` is what was heard of how it ended."""
+
     type: Literal["call_ended"] = "call_ended"
     reason: str
     outcome_preset: str = ""  # what was heard suggests this outcome
@@ -253,6 +263,8 @@ class CallEnded(Event):
 
 
 class OutcomeChosen(Event):
+    """The agent said, with one key, how the call ended (an outcome of the taxonomy)."""
+
     type: Literal["outcome_chosen"] = "outcome_chosen"
     outcome: str
     by: str = "agent"
@@ -283,6 +295,8 @@ class SummaryLine(Part):
 
 
 class SummaryMade(Event):
+    """What the call was about: lines with their place, what to do, objections and how they were handled."""
+
     type: Literal["summary_made"] = "summary_made"
     lines: list[SummaryLine]
     action_items: list[ActionItem]
