@@ -20,6 +20,7 @@ NOT_SIGNED_IN: Final = 4001
 NO_CALL: Final = 4004
 TOO_SLOW: Final = 4008
 GOING_DOWN: Final = 4009
+TAKEN: Final = 4010
 _PING_S: Final = 10.0
 _SEND_S: Final = 10.0  # a viewer that takes no message for so long does not read
 _LONGEST: Final = 64 * 1024
@@ -115,7 +116,7 @@ class Sockets:
         self._open.add(socket)
         if older is not None:  # a second page takes the seat, or the same one before its lost socket was noticed
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                await older.close(NOT_SIGNED_IN)
+                await older.close(TAKEN)
         try:
             await self._seated(socket, live, speaker)
         finally:
@@ -139,6 +140,8 @@ class Sockets:
                     "speaker": speaker,
                     "present": here,
                     "consent": consent.state if consent else "unknown",
+                    "record": consent is not None and consent.record,
+                    "claude": consent is not None and consent.claude,
                     "sentence": sentence,
                 },
             )
@@ -175,7 +178,7 @@ class Sockets:
                 leg.mute("agent" if speaker == "agent" else "prospect", muted)
             case {"to": "server", "kind": "consent", "state": "granted" | "refused" | "revoked" as state} if speaker == "prospect":
                 try:
-                    await live.call.consent(state, by="prospect")
+                    await live.call.consent(state, by="prospect", record=_yes(message, "record"), claude=_yes(message, "claude"))
                 except ConsentRefused as refused:
                     await error(str(refused))
             case {"to": "server", "kind": "hang_up"}:
@@ -193,7 +196,8 @@ class Sockets:
                 if not isinstance(item, Logged):
                     continue
                 if item.event.type == "consent_changed":
-                    await _send(socket, {"from": "server", "kind": "consent", "state": item.event.state})
+                    given = {name: getattr(item.event, name) for name in ("state", "record", "claude")}
+                    await _send(socket, {"from": "server", "kind": "consent", **given})
                 elif item.event.type == "call_ended":
                     await _send(socket, {"from": "server", "kind": "ended"})
         except (WebSocketDisconnect, RuntimeError, TimeoutError, TooSlow):
@@ -206,6 +210,12 @@ class Sockets:
         if other is not None:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
                 await _send(other, message)
+
+
+def _yes(message: dict[str, Any], name: str) -> bool | None:
+    """A further yes or no in a consent message; None when it says nothing of it."""
+    said = message.get(name)
+    return said if isinstance(said, bool) else None
 
 
 def _other(speaker: str) -> str:

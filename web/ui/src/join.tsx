@@ -10,7 +10,7 @@ import "./styles/join.css";
 type Where = "door" | "joining" | "in" | "over";
 const where = signal<Where>("door");
 const present = signal(false);
-const consent = signal("unknown");
+const consent = signal({ state: "unknown", record: false, claude: false });
 const muted = signal(false);
 const reached = signal(true);
 const trouble = signal("");
@@ -33,9 +33,9 @@ async function join(): Promise<void> {
     const call = await seatOf();
     const mic = await microphone();
     seat = new Seat(call, "prospect", mic, {
-      welcome: (state) => { consent.value = state; where.value = "in"; },
+      welcome: () => { where.value = "in"; },
       present: (now) => { present.value = now; },
-      consent: (state) => { consent.value = state; },
+      consent: (state, { record, claude }) => { consent.value = { state, record, claude }; },
       voice: (stream) => { voice.srcObject = stream; void voice.play().catch(() => undefined); },
       line: (open) => { reached.value = open; },
       ended: over,
@@ -94,24 +94,30 @@ function Call() {
   );
 }
 
-/** Yes, no, and a yes that can be taken back at any time. */
+/** Three yeses of their own, a no, and a yes that can be taken back at any time. */
 function Say() {
-  const state = consent.value;
+  const { state, record, claude } = consent.value;
   if (state === "granted")
     return (
       <div class="say-so" data-testid="consent">
-        <p>An assistant listens and takes notes for the other person. You agreed.</p>
+        <p>A program listens and takes notes for the other person. You agreed.</p>
+        <Yes what="record" now={record}>The call may also be recorded</Yes>
+        <Yes what="claude" now={claude}>The words may also be sent to Claude, a service of Anthropic</Yes>
         <button type="button" data-testid="revoke" onClick={() => seat?.consent("revoked")}>Stop it</button>
       </div>
     );
   const refused = state === "refused" || state === "revoked";
   return (
     <div class="say-so" data-testid="consent">
-      <p>{refused ? "No assistant is listening." : "May an assistant listen and take notes for the other person? You can stop it at any time."}</p>
-      <button type="button" data-testid="grant" onClick={() => seat?.consent("granted")}>{refused ? "Allow it after all" : "Yes, that is fine"}</button>
+      <p>{refused ? "Nothing is listening. You two hear each other as before." : "May a program listen and take notes for the other person? You can stop it at any time."}</p>
+      <button type="button" class={refused ? "" : "primary"} data-testid="grant" onClick={() => seat?.consent("granted")}>{refused ? "Allow it after all" : "Yes, that is fine"}</button>
       {!refused && <button type="button" data-testid="refuse" onClick={() => seat?.consent("refused")}>No</button>}
     </div>
   );
+}
+
+function Yes({ what, now, children }: { what: "record" | "claude"; now: boolean; children: string }) {
+  return <label class="yes"><input type="checkbox" data-testid={`yes-${what}`} checked={now} onChange={() => seat?.consent("granted", { [what]: !now })} /> {children}</label>;
 }
 
 render(<Page />, document.getElementById("app") as HTMLElement);

@@ -10,7 +10,7 @@ import { tabSound } from "../sound/tab";
 import type { Contact, Speaker } from "../wire";
 import * as live from "./live";
 
-export interface Who { contact?: Partial<Contact>; agent_state?: string; prospect_state?: string }
+export interface Who { contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string }
 
 /** After the last word of a file, the time the recogniser gets before the call is hung up. */
 const LAST_WORDS_MS = 1_800;
@@ -123,7 +123,7 @@ const voice = () => {
 function seated(id: string, mic: MediaStreamTrack): void {
   const out = voice();
   const seat = new Seat(id, "agent", mic, {
-    welcome: (_, sentence) => { if (sentence) live.sentence.value = sentence; },
+    welcome: (sentence) => { if (sentence) live.sentence.value = sentence; },
     present: (present) => { live.present.value = present; },
     consent: () => undefined, // the events say it, in order
     voice: (stream) => { out.srcObject = stream; void out.play().catch(() => undefined); },

@@ -2,6 +2,7 @@ import { batch, computed, signal } from "@preact/signals";
 import * as api from "../api";
 import { ask, away, bare, bring, due, lay, type Ask, type Desk } from "../overlay/glance";
 import type { CallEvent, CallView, ConsentState, LaneState, Mode } from "../wire";
+import { also } from "../overlay/view";
 import { fold, nothing, type Fold } from "./fold";
 import { Viewer, type Line } from "./viewer";
 
@@ -57,6 +58,7 @@ export function follow(view: Pick<CallView, "id" | "mode" | "consent">): void {
     present.value = false;
     carried.value = true;
     asking.value = null;
+    also.value = { record: false, claude: false };
   });
   const resumed = () => call.peek().resumed;
   viewer = new Viewer(view.id, () => call.peek().last, {
@@ -128,6 +130,11 @@ export async function judge(card: string, change: "thumbs_up" | "thumbs_down" | 
 
 export async function consent(state: ConsentState): Promise<void> {
   if (id.peek() !== null) await tried(api.consent(id.peek()!, state));
+}
+
+/** The other person's yes to being listened to, and what they said about the two further things. */
+export function agreed(further: { record: boolean; claude: boolean }): void {
+  if (id.peek() !== null) void tried(api.consent(id.peek()!, "granted", further));
 }
 
 export function mute(): void {

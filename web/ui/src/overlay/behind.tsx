@@ -1,6 +1,7 @@
 import * as live from "../call/live";
 import type { ShownCard } from "../call/fold";
 import { clock, name, SLOTS } from "../words";
+import { Yeses } from "./consent";
 import { sheetAsks } from "./glance";
 import { KEYS } from "./keys";
 import { behind } from "./view";
@@ -12,6 +13,7 @@ export function Behind() {
   return (
     <section class="behind">
       {open === "keys" ? <Keys />
+        : open === "yeses" ? <Yeses />
         : open === "sheet" ? <Sheet />
         : open === "why" && card ? <Why card={card} />
         : sheetAsks(card) ? <Sheet missing />
@@ -38,6 +40,7 @@ function Folded() {
   const earlier = folded.map((id) => by.get(id)).filter((c) => c !== undefined).reverse().slice(0, 3);
   return (
     <ol class="folded">
+      {waiting.length === 0 && earlier.length === 0 && <li class="none">{call.value.cards.length > 0 ? "Earlier cards fold away here." : ""}</li>}
       {waiting.length > 0 && <li class="waits"><button type="button" onClick={live.next}><kbd>N</kbd> {name(by.get(waiting.at(-1)!)?.kind ?? "")}: {by.get(waiting.at(-1)!)?.title}</button></li>}
       {earlier.slice(0, waiting.length > 0 ? 2 : 3).map((card) => (
         <li key={card.id} class={card.state === "taken_back" ? "taken-back" : ""}>

@@ -90,6 +90,16 @@ export function ask(was: Ask, state: LaneState | null): Ask {
   return share === was.share && pace === was.pace ? was : { share, pace };
 }
 
+type Raised = Fold["notices"][number];
+
+/** What the one line for notices says first: what loses words before what delays them. "Not listening" is the head's own word and the place's. */
+const LOUD = ["audio_lost", "not_hearing", "on_loudspeaker", "recogniser_restarted", "recogniser_slow", "not_yet_saved", "being_listened_to", "other_language"];
+
+export function loudest(notices: readonly Raised[]): Raised | undefined {
+  const rank = (n: Raised) => { const at = LOUD.indexOf(n.notice); return at < 0 ? LOUD.length : at; };
+  return notices.filter((n) => n.notice !== "not_listening").reduce<Raised | undefined>((best, n) => (best === undefined || rank(n) < rank(best) ? n : best), undefined);
+}
+
 /** The sheet asks for a look only with a question about a missing slot. */
 export const sheetAsks = (card: ShownCard | undefined): boolean => card?.moment === "missing_question" || card?.kind === "missing_question";
 

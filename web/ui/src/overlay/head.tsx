@@ -1,6 +1,7 @@
 import { tabAgain } from "../call/begin";
 import * as live from "../call/live";
 import { notice } from "../words";
+import { loudest } from "./glance";
 
 /** What is going on, in one word; and the only two figures that ever stand here, when they ask for something. */
 export function Head() {
@@ -31,10 +32,11 @@ export function Head() {
 export function Notices() {
   const { notices, mode } = live.call.value;
   if (live.busy.value && !live.carried.value) return <Soundless tab={mode === "tab"} />;
-  const shown = live.trouble.value || (notices.length > 0 ? notice(notices.at(-1)!) : "");
+  const first = loudest(notices);
+  const shown = live.trouble.value || (first ? notice(first) : "");
   return (
     <p class="o-notice" role="status">
-      {shown && <span data-testid="notice">{shown}{notices.length > 1 && !live.trouble.value ? ` (+${notices.length - 1})` : ""}</span>}
+      {shown && <span data-testid="notice">{shown}</span>}
     </p>
   );
 }

@@ -2,7 +2,7 @@ import * as live from "../call/live";
 import { OUTCOMES } from "../words";
 import { consentAsks } from "./glance";
 import { popOut } from "./popout";
-import { behind, flip, hidden } from "./view";
+import { also, behind, flip, hidden, tick } from "./view";
 
 export interface Key { key: string; shown: string; does: string; run(): void }
 
@@ -19,6 +19,7 @@ export const KEYS: Key[] = [
   { key: "x", shown: "X", does: "put the card away", run: onCard("dismissed") },
   { key: "n", shown: "N", does: "the card that waits, or an earlier one", run: live.next },
   { key: "s", shown: "S", does: "what is known, and what is missing", run: () => flip("sheet") },
+  { key: "c", shown: "C", does: "consent: what was agreed to", run: () => flip("yeses") },
   { key: "m", shown: "M", does: "mute yourself", run: live.mute },
   { key: "p", shown: "P", does: "into a window of its own", run: () => void popOut() },
   { key: "?", shown: "?", does: "these keys", run: () => flip("keys") },
@@ -33,6 +34,17 @@ function outcome(key: string): string | null {
   return OUTCOMES[Number(key) - 1] ?? null;
 }
 
+/** While the sentence stands there: G agreed, R declined, 1 and 2 the further yeses. */
+function answered(key: string): boolean {
+  switch (key) {
+    case "g": live.agreed(also.peek()); return true;
+    case "r": void live.consent("refused"); return true;
+    case "1": tick("record"); return true;
+    case "2": tick("claude"); return true;
+    default: return false;
+  }
+}
+
 function pressed(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   // The window popped out has an Element of its own, so the kind is asked by name.
@@ -45,7 +57,7 @@ function pressed(event: KeyboardEvent): void {
     return void live.chooseOutcome(chosen);
   }
   if (live.id.peek() === null) return;
-  if (consentAsks(live.call.peek()) && (event.key === "g" || event.key === "r")) return void live.consent(event.key === "g" ? "granted" : "refused");
+  if (consentAsks(live.call.peek()) && answered(event.key)) return;
   const key = KEYS.find((k) => k.key === event.key || (k.key === event.key.toLowerCase() && !event.shiftKey));
   if (key === undefined) return;
   event.preventDefault();

@@ -23,7 +23,7 @@ export function Place() {
 function Quiet() {
   const { invite } = live;
   if (invite.value && !live.present.value) return <Invite url={invite.value} />;
-  return <p class="quiet-words">{live.call.value.cards.length === 0 ? "Nothing to say yet. Listen." : ""}</p>;
+  return <p class="quiet-words">{live.call.value.cards.length === 0 ? "Listen. The words come when they help." : ""}</p>;
 }
 
 function Invite({ url }: { url: string }) {
@@ -61,8 +61,8 @@ function Notes() {
   return (
     <section class="place notes">
       <p class="kicker"><b>Not listening</b>no word is heard or kept</p>
-      <textarea aria-label="Your notes" placeholder="Your own notes. They stay in this browser." defaultValue={kept(id)} onInput={(e) => keep(id, e.currentTarget.value)} />
-      <button type="button" class="quiet" onClick={() => void live.consent("granted")}>They agree now</button>
+      <textarea data-testid="notes" aria-label="Your notes" placeholder="Your own notes. They stay in this browser." defaultValue={kept(id)} onInput={(e) => keep(id, e.currentTarget.value)} />
+      <button type="button" class="quiet" data-testid="agree-now" onClick={() => void live.consent("granted")}>They agree now</button>
     </section>
   );
 }

@@ -1,9 +1,16 @@
 import { signal } from "@preact/signals";
 
 /** What the agent has opened; nothing else opens anything. */
-export const behind = signal<"" | "why" | "sheet" | "keys">("");
+export type Panel = "why" | "sheet" | "keys" | "yeses";
+export const behind = signal<"" | Panel>("");
 export const hidden = signal(false);
+/** The two further yeses, ticked while the sentence is read: kept with the yes that G says. */
+export const also = signal({ record: false, claude: false });
 
-export function flip(panel: "why" | "sheet" | "keys"): void {
+export function tick(which: "record" | "claude"): void {
+  also.value = { ...also.peek(), [which]: !also.peek()[which] };
+}
+
+export function flip(panel: Panel): void {
   behind.value = behind.peek() === panel ? "" : panel;
 }

@@ -44,6 +44,8 @@ export function CallPage({ id }: { id: string }) {
   );
 }
 
+const FORMATS = [["json", "JSON"], ["md", "Markdown"], ["vtt", "WebVTT"]] as const;
+
 interface HeadProps { view: CallView; onView(view: CallView): void; onTrouble(why: string): void }
 
 function Head({ view, onView, onTrouble }: HeadProps) {
@@ -62,7 +64,7 @@ function Head({ view, onView, onTrouble }: HeadProps) {
     <header class="call-head">
       <div>
         <h1>{view.contact?.name || view.contact?.number || name(view.mode)}</h1>
-        <p class="facts">{when(view.started_at)} · {long} · {name(view.mode)}{view.contact?.number && view.contact.name ? ` · ${view.contact.number}` : ""}</p>
+        <p class="facts">{when(view.started_at)} · {long} · {name(view.mode)}{view.contact?.number && view.contact.name ? ` · ${view.contact.number}` : ""} · {view.recorded ? "recorded" : "not recorded"}</p>
       </div>
       <div class="call-tools">
         <label>Outcome
@@ -71,8 +73,8 @@ function Head({ view, onView, onTrouble }: HeadProps) {
             {OUTCOMES.map((o) => <option key={o} value={o}>{name(o)}</option>)}
           </select>
         </label>
-        <span class="export">Export {(["json", "md", "vtt"] as const).map((f) => <a key={f} download href={`/api/calls/${view.id}/export?format=${f}`}>{f}</a>)}</span>
-        <button type="button" class="quiet danger" onClick={erase}>Delete</button>
+        <span class="export">Export {FORMATS.map(([f, said]) => <a key={f} download data-testid={`export-${f}`} href={`/api/calls/${view.id}/export?format=${f}`}>{said}</a>)}</span>
+        <button type="button" class="quiet danger" data-testid="delete" onClick={erase}>Delete</button>
       </div>
     </header>
   );
@@ -81,9 +83,11 @@ function Head({ view, onView, onTrouble }: HeadProps) {
 function Transcript({ view }: { view: CallView }) {
   const sound = useRef<HTMLAudioElement>(null);
   const recorded = view.recorded;
+  const [heard, setHeard] = useState("");
   const play = (line: Line) => {
     if (!recorded || sound.current === null) return;
     sound.current.src = `/api/calls/${view.id}/audio?from_ms=${line.start_ms}&to_ms=${line.end_ms + 300}`;
+    setHeard(line.utterance);
     void sound.current.play();
   };
   const rows = [
@@ -97,8 +101,8 @@ function Transcript({ view }: { view: CallView }) {
       {rows.length === 0 && <p class="none">Nothing was transcribed.</p>}
       {rows.map(({ line, gap }) =>
         line !== null ? (
-          <p key={line.utterance} id={`u-${line.utterance}`} class={`said ${line.speaker}`}>
-            <button type="button" class="at" disabled={!recorded} title={recorded ? "Hear it" : "Not recorded"} onClick={() => play(line)}>{clock(line.start_ms)}</button>
+          <p key={line.utterance} id={`u-${line.utterance}`} class={`said ${line.speaker}${heard === line.utterance ? " heard" : ""}`}>
+            <button type="button" class="at" data-testid="hear" disabled={!recorded} title={recorded ? "Hear it" : "Not recorded"} onClick={() => play(line)}>{clock(line.start_ms)}</button>
             <span class="whose">{line.speaker === "agent" ? "You" : view.contact?.name || "Prospect"}</span>
             <span onClick={() => play(line)} class={recorded ? "text can-hear" : "text"}>{line.text}</span>
           </p>
@@ -106,7 +110,7 @@ function Transcript({ view }: { view: CallView }) {
           <p key={`gap-${gap.start_ms}`} class="gap">{clock(gap.start_ms)}–{clock(gap.end_ms)} not heard: {gap.why}</p>
         ),
       )}
-      <audio ref={sound} />
+      <audio ref={sound} onEnded={() => setHeard("")} />
     </section>
   );
 }

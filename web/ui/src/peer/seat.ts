@@ -3,9 +3,9 @@
 type Side = "agent" | "prospect";
 type Consent = "unknown" | "announced" | "granted" | "refused" | "revoked";
 type FromServer =
-  | { from: "server"; kind: "welcome"; speaker: Side; present: boolean; consent: Consent; sentence: string }
+  | { from: "server"; kind: "welcome"; speaker: Side; present: boolean; consent: Consent; record: boolean; claude: boolean; sentence: string }
   | { from: "server"; kind: "present"; present: boolean }
-  | { from: "server"; kind: "consent"; state: Consent }
+  | { from: "server"; kind: "consent"; state: Consent; record: boolean; claude: boolean }
   | { from: "server"; kind: "leg"; sdp: string }
   | { from: "server"; kind: "ended" }
   | { from: "server"; kind: "error"; detail: string };
@@ -15,9 +15,9 @@ type FromPeer =
   | { kind: "renegotiate" | "bye" };
 
 export interface SeatHandlers {
-  welcome(consent: Consent, sentence: string): void;
+  welcome(sentence: string): void;
   present(present: boolean): void;
-  consent(state: Consent): void;
+  consent(state: Consent, further: { record: boolean; claude: boolean }): void;
   voice(stream: MediaStream): void;
   line(open: boolean): void;
   ended(): void;
@@ -43,8 +43,9 @@ export class Seat {
     this.#say({ to: "server", kind: "mute", muted });
   }
 
-  consent(state: "granted" | "refused" | "revoked"): void {
-    this.#say({ to: "server", kind: "consent", state });
+  /** `further`: what a yes holds beside being listened to; left out, it stays as it was. */
+  consent(state: "granted" | "refused" | "revoked", further: { record?: boolean; claude?: boolean } = {}): void {
+    this.#say({ to: "server", kind: "consent", state, ...further });
   }
 
   hangUp(): void {
@@ -79,7 +80,7 @@ export class Seat {
       if (this.#closed || socket !== this.#socket) return;
       this.on.line(false);
       if (code === 4001 || code === 4004) return this.on.ended();
-      if (code === 4008) return this.on.error("This call was opened in another page of this browser."); // two pages would take turns for ever
+      if (code === 4010) return this.on.error("This call was opened in another page of this browser."); // two pages would take turns for ever
       // The two go on hearing each other: the peer connection is left alone, only the server is sought again.
       this.#timer = setTimeout(() => this.#open(), Math.min(4_000, 250 * 2 ** this.#tries++));
     };
@@ -90,7 +91,8 @@ export class Seat {
       case "welcome":
         this.#tries = 0;
         this.on.line(true);
-        this.on.welcome(message.consent, message.sentence);
+        this.on.welcome(message.sentence);
+        this.on.consent(message.consent, message);
         this.on.present(message.present);
         if (!this.own.enabled) this.#say({ to: "server", kind: "mute", muted: true });
         await this.#offerLeg();
@@ -103,7 +105,7 @@ export class Seat {
       case "leg":
         if (this.#leg?.signalingState === "have-local-offer") await this.#leg.setRemoteDescription({ type: "answer", sdp: message.sdp });
         break;
-      case "consent": return this.on.consent(message.state);
+      case "consent": return this.on.consent(message.state, message);
       case "ended": return this.on.ended();
       case "error": return this.on.error(message.detail);
     }
