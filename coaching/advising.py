@@ -22,7 +22,7 @@ from coaching.record import Record
 from coaching.state import CallState
 from coaching.suggestions import SuggestionPolicy
 from coaching.talk import Talk
-from intelligence.conversation.qualification import QualificationSheet
+from intelligence.conversation.qualification import QualificationSheet, Slot
 from intelligence.conversation.stages import StageTracker
 from intelligence.conversation.turns import Finding, Turn, TurnWord
 from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
@@ -53,6 +53,9 @@ class Advising:
             turn = Turn(line.speaker, line.text, line.start_ms, line.end_ms, line.utterance)
             self._coaches.conversation.add(turn, [])
             self._suggestions.heard_turn(turn)
+        for slot in state.sheet.values():
+            self._sheet.restore(Slot(slot.slot, slot.value, slot.shown, slot.quote, slot.utterance, slot.confidence))
+        self._stages.restore(state.stage)
 
     async def feed(self, heard: Transcript | Tick) -> None:
         match heard:
@@ -131,7 +134,7 @@ class Advising:
         await self._record.log(*events)
         await self._record.log(*self._suggestions.retract(turn.utterance, {f.label for f in findings}, now_ms))
         await self._show(self._suggestions.feed(findings, ids, now_ms), stamps)
-        room = turn.speaker == "prospect" and not findings and not self._suggestions.open_cards()
+        room = turn.speaker == "prospect" and not self._suggestions.open_cards()
         if room and (missing := self._sheet.ask_next()):
             await self._show(self._suggestions.ask(missing, now_ms), stamps)
 

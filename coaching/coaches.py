@@ -3,18 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
+from intelligence.conversation.findings import settled
 from intelligence.conversation.turns import Conversation, Detector, Embed, Finding, Reading, Turn, read
 
 DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
 _SLOW_TURNS: Final = 3
-
-
-class Sheet(Protocol):
-    """What a qualification module has filled in so far."""
-
-    def missing(self) -> Sequence[str]: ...
 
 
 @dataclass(slots=True)
@@ -54,11 +49,14 @@ class Coaches:
         return heard
 
     def consider(self, reading: Reading) -> Heard:
+        """Feed every module in its order; each sees in ``conversation.fresh`` what those before it found in this turn."""
         heard = Heard()
+        self.conversation.fresh = []
         for detector in list(self._detectors):
             began = self._clock()
             try:
-                heard.findings += detector.feed(reading, self.conversation)
+                heard.findings = settled([*heard.findings, *detector.feed(reading, self.conversation)])
+                self.conversation.fresh = heard.findings
             except Exception as failure:  # one module's fault must not end a call; it is switched off and said
                 self._off(detector, heard, f"failed: {type(failure).__name__}")
                 continue

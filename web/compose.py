@@ -15,6 +15,7 @@ from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.qualification import QualificationSheet
+from intelligence.conversation.signals import SignalDetector
 from intelligence.conversation.stages import StageTracker
 from intelligence.conversation.turns import Detector
 from voice.frames import Speaker
@@ -27,7 +28,7 @@ from voice.vad import SpeechDetector
 from web.settings import Settings
 
 # Detectors beside objections; each is used where it is installed.
-_FURTHER: Final = (("compliance", "ComplianceDetector"), ("signals", "SignalDetector"))
+_FURTHER: Final = (("compliance", "ComplianceDetector"),)
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Machine:
             return SpeakerListener(call, speaker, listening, SpeechDetector(self.speech.stream()), hints)
 
         sheet, stages = QualificationSheet(), StageTracker()
-        coaches = Coaches([*_detectors(), sheet, stages], self.models.embed, today=started.today)
+        coaches = Coaches([*detectors(), sheet, stages], self.models.embed, today=started.today)
         policy = SuggestionPolicy(self.playbook.current, breaks_rule)
         return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, sink=sink)
 
@@ -85,8 +86,9 @@ def breaks_rule(sentence: str) -> str | None:
     return str(breaches[0].rule) if breaches else None
 
 
-def _detectors() -> list[Detector]:
-    found: list[Any] = [ObjectionDetector()]
+def detectors() -> list[Detector]:
+    """The modules that find something; the sheet and the stages, which go on from their findings, come behind them."""
+    found: list[Any] = [SignalDetector(), ObjectionDetector()]
     for module, name in _FURTHER:
         if importlib.util.find_spec(f"intelligence.conversation.{module}") is not None:
             found.append(getattr(importlib.import_module(f"intelligence.conversation.{module}"), name)())

@@ -1,30 +1,24 @@
 """The sheet that fills itself in as the two speak: eight slots, each with the words that filled it."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from intelligence.conversation.turns import Conversation, Finding, Json, Reading
+from intelligence.conversation.answers import answers_in, asked_for
+from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
-_SURE: Final = 0.5  # a value recognised with less than this is shown with "?" and is no fact
-_FINANCING: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("pre-approved", re.compile(r"\bpre-?\s?approv(?:ed|al letter)\b(?! yet)|\bgot (?:our|my|a) pre-?\s?approval|\b(?:we're|i'm|we are|i am|been) approved\b", re.I)),
-    ("cash", re.compile(r"\b(?:pay(?:ing)?|buy(?:ing)?|all|it'?s|be) (?:in |all )?cash\b|\bcash buyers?\b(?! will| can| company)", re.I)),
-    ("not yet pre-approved", re.compile(r"\b(?:not|haven'?t|no|don'?t have)\b[^.?!]{0,40}\b(?:pre-?\s?approv\w+|(?:talked|spoken|spoke) (?:to|with) (?:a |any )?(?:lender|bank))", re.I)),
-    ("must sell first", re.compile(r"\b(?:have|need|got) to sell\b[^.?!]{0,30}\b(?:first|before)\b|\bsell (?:our|my|this) (?:house|home|place|condo) first\b", re.I)),
-    ("FHA loan", re.compile(r"\bfha\b", re.I)),
-    ("VA loan", re.compile(r"\bva loan\b", re.I)),
-    ("talking with a lender", re.compile(r"\b(?:talk\w*|spoke\w*|working|met) (?:to|with) (?:a |our |my |the )?(?:lender|bank|loan officer|mortgage broker|credit union)\b", re.I)),
-)  # fmt: skip
-_AGENCY: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("none", re.compile(r"\b(?:not|don'?t have|no|haven'?t)\b[^.?!]{0,25}\b(?:an? |another |any )?(?:agent|realtor)\b|\bnot working with (?:anyone|anybody|an)\b|\bjust you\b", re.I)),
-    ("has an agent", re.compile(r"\b(?:have|got|with|using|signed with) (?:an|another|our|my|our own) (?:agent|realtor)\b|\b(?:my|our) (?:agent|realtor)\b", re.I)),
-)  # fmt: skip
+_ORDER: Final = ("motivation", "timeframe", "price", "decision_makers", "financing", "location", "agency", "appointment")
+_FOUND_ITS_FEET: Final = 8  # turns before the coach suggests a question: the opening belongs to the two of them
+_BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_call", "commitment_refused"})  # answer these first
+_WEIGHT: Final = {"budget": 3, "asking": 2, "offer": 1}  # which amount is the price of the sheet; others are not
+_LIKELY_A_PRICE: Final = 50_000  # dollars: below, an amount without a role is a fee, a repair or a deposit
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
+    """``value`` is None while the recogniser was not sure of the words; ``shown`` then ends with "?"."""
+
     slot: str
     value: Json
     shown: str
@@ -34,7 +28,7 @@ class Slot:
 
 
 class QualificationSheet:
-    """A detector that raises nothing: it fills slots from findings of the same turn. changes() gives what is new."""
+    """Fed after the modules whose findings it reads; raises nothing itself. changes() gives what is new."""
 
     name = "qualification"
 
@@ -42,8 +36,10 @@ class QualificationSheet:
         self.slots: dict[str, Slot] = {}
         self._changed: list[Slot] = []
         self._asked: set[str] = set()
+        self._question: str | None = None  # the slot that the agent asked for last
         self._turns = 0
-        self._proposal: Finding | None = None
+        self._busy = True
+        self._price_weight = 0
 
     def missing(self) -> list[str]:
         return [slot for slot in SLOTS if slot not in self.slots]
@@ -53,93 +49,115 @@ class QualificationSheet:
         changed, self._changed = self._changed, []
         return changed
 
+    def restore(self, slot: Slot) -> None:
+        """A slot of a call that goes on after a break; it is no change."""
+        self.slots[slot.slot] = slot
+        self._turns = _FOUND_ITS_FEET
+
     def ask_next(self) -> str | None:
-        """A slot worth a question now: only after the call has found its feet, each slot once."""
-        if self._turns < 8:
+        """A slot worth a question now, each once: the call has found its feet and the prospect's last words want no other answer."""
+        if self._turns < _FOUND_ITS_FEET or self._busy:
             return None
-        slot = next(
-            (
-                s
-                for s in ("motivation", "timeframe", "price", "decision_makers", "financing", "location", "agency")
-                if s not in self.slots and s not in self._asked
-            ),
-            None,
-        )
+        slot = next((s for s in _ORDER if s not in self.slots and s not in self._asked), None)
         if slot is not None:
             self._asked.add(slot)
         return slot
 
-    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002  one signature for all detectors
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
         turn = reading.turn
         if turn.partial:
             return []
         self._turns += 1
+        if turn.speaker == "agent":
+            if (slot := asked_for(turn.text)) is not None:
+                self._question = slot
+                self._asked.add(slot)
+            return []
         if turn.speaker == "prospect":
-            for value, pattern in _FINANCING:
-                if (match := pattern.search(turn.text)) is not None:
-                    self._fill("financing", value, value, turn.text, turn.utterance, self._sure(reading, match.group()))
-                    break
-            for value, pattern in _AGENCY:
-                if (match := pattern.search(turn.text)) is not None:
-                    self._fill("agency", value, value, turn.text, turn.utterance, self._sure(reading, match.group()))
-                    break
+            self._busy = any(f.family == "objection" or f.label in _BUSY for f in so_far.fresh)
+            for finding in so_far.fresh:
+                self._learn(finding, turn)
+            for answer in answers_in(turn.text, self._question):
+                value: Json = [] if answer.slot == "decision_makers" else answer.value
+                self._fill(answer.slot, value, answer.value, turn, surety(turn, answer.quote))
+            if len(turn.text.split()) > 2:
+                self._question = None
         return []
 
-    def learn(self, reading: Reading, findings: list[Finding]) -> None:
-        """Fill slots from what the other detectors found in this turn."""
-        turn = reading.turn
-        if turn.partial:
-            return
-        for finding in findings:
-            values = finding.values
-            sure = self._sure(reading, finding.quote)
-            match finding.label:
-                case "price_named":
-                    amounts = values.get("amounts")
-                    for amount in amounts if isinstance(amounts, list) else []:
-                        if isinstance(amount, dict) and amount.get("role") != "payment":
-                            shown = _money(amount)
-                            usd = amount.get("usd_max") or amount.get("usd_min")
-                            self._fill("price", usd, shown, finding.quote, turn.utterance, sure)
-                case "timeframe_named":
-                    self._fill("timeframe", dict(values), finding.quote, turn.text, turn.utterance, sure)
-                case "location_named":
-                    self._fill("location", values.get("place"), str(values.get("place")), turn.text, turn.utterance, sure)
-                case "decision_makers":
-                    people = values.get("relations")
-                    names = [str(p) for p in people] if isinstance(people, list) else []
-                    self._fill("decision_makers", names, ", ".join(names), turn.text, turn.utterance, sure)
-                case "motivation":
-                    reason = str(values.get("reason", ""))
-                    self._fill("motivation", reason, reason.replace("_", " "), turn.text, turn.utterance, finding.confidence)
-                case "appointment":
-                    when = values.get("when")
-                    if when:
-                        self._fill("appointment", when, str(when), turn.text, turn.utterance, sure)
-                case "competitor_named" if finding.speaker == "prospect" and values.get("is_agent"):
-                    self._fill("agency", "another agent named", "another agent named", turn.text, turn.utterance, sure)
-                case _:
-                    pass
+    def _learn(self, finding: Finding, turn: Turn) -> None:
+        said = finding.values
+        match finding.label:
+            case "price_named":
+                for amount in _items(said, "amounts"):
+                    self._price(amount, turn)
+            case "timeframe_named":
+                for frame in _items(said, "timeframes"):
+                    value = {"said": frame["quote"], "earliest_days": frame["earliest_days"], "latest_days": frame["latest_days"]}
+                    self._fill("timeframe", value, str(frame["quote"]), turn, _number(frame["sure"]))
+            case "location_named" if names := _names(said, "places"):
+                self._join("location", names, turn, _number(said.get("sure", 1.0)))
+            case "motivation":
+                self._join("motivation", [str(said.get("reason", ""))], turn, finding.confidence)
+            case "decision_makers" if names := _names(said, "relations"):
+                old = self.slots.get("decision_makers")
+                known = [str(n) for n in old.value] if old is not None and isinstance(old.value, list) else []
+                names = list(dict.fromkeys([*known, *names]))
+                self._fill("decision_makers", names, ", ".join(names), turn, surety(turn, " ".join(names)))
+            case "appointment" if when := said.get("when"):
+                self._fill("appointment", when, str(when), turn, _number(said.get("sure", 1.0)))
+            case "has_agent":
+                self._fill("agency", "has an agent", "has an agent", turn, surety(turn, finding.quote))
+            case _:
+                pass
 
-    def _fill(self, slot: str, value: Json, shown: str, quote: str, utterance: str, confidence: float) -> None:
-        if confidence < _SURE:
-            shown += "?"
-        old = self.slots.get(slot)
-        if old is not None and (old.shown == shown or (confidence < _SURE <= old.confidence)):
+    def _price(self, amount: Mapping[str, Json], turn: Turn) -> None:
+        """The budget before the asking price before an offer; the newest of the same kind."""
+        dollars = amount.get("usd_max") or amount.get("usd_min")
+        weight = _WEIGHT.get(str(amount.get("role")), 0)
+        if not isinstance(dollars, int) or amount.get("role") == "payment" or weight < self._price_weight:
             return
-        filled = Slot(slot, value, shown, quote, utterance, round(confidence, 3))
+        if not weight and ("price" in self.slots or dollars < _LIKELY_A_PRICE):
+            return
+        if self._fill("price", dollars, money(amount), turn, _number(amount["sure"])):
+            self._price_weight = weight
+
+    def _join(self, slot: str, names: list[str], turn: Turn, sure: float) -> None:
+        """Several may stand in one slot, in the order in which they were said."""
+        old = self.slots.get(slot)
+        known = str(old.value).split(", ") if old is not None and old.value else []
+        joined = ", ".join(dict.fromkeys([*known, *names]))
+        self._fill(slot, joined, joined.replace("_", " "), turn, sure)
+
+    def _fill(self, slot: str, value: Json, shown: str, turn: Turn, sure: float) -> bool:
+        """False when nothing changed: an unsure value never takes the place of a sure one."""
+        old = self.slots.get(slot)
+        if sure < SURE:
+            value, shown = None, f"{shown}?"
+        if old is not None and (old.shown == shown or (sure < SURE <= old.confidence)):
+            return False
+        filled = Slot(slot, value, shown, turn.text, turn.utterance, round(sure, 3))
         self.slots[slot] = filled
         self._changed = [*(s for s in self._changed if s.slot != slot), filled]
-
-    def _sure(self, reading: Reading, quote: str) -> float:
-        """The least recognition probability of the quoted words; 1 for text that nobody recognised."""
-        wanted = {w.strip(".,?!").lower() for w in quote.split()}
-        found = [w.probability for w in reading.turn.words if w.text.strip(".,?!").lower() in wanted]
-        return min(found) if found else 1.0
+        return True
 
 
-def _money(amount: dict[str, Json]) -> str:
+def money(amount: Mapping[str, Json]) -> str:
+    """ "$420,000", "up to $420,000", "$400,000–$450,000"."""
     low, high = amount.get("usd_min"), amount.get("usd_max")
     if isinstance(low, int) and isinstance(high, int):
         return f"${low:,}" if low == high else f"${low:,}–${high:,}"
     return f"up to ${high:,}" if isinstance(high, int) else f"from ${low:,}" if isinstance(low, int) else ""
+
+
+def _items(said: Mapping[str, Json], key: str) -> list[Mapping[str, Json]]:
+    held = said.get(key)
+    return [each for each in held if isinstance(each, Mapping)] if isinstance(held, list) else []
+
+
+def _names(said: Mapping[str, Json], key: str) -> list[str]:
+    held = said.get(key)
+    return [str(each) for each in held] if isinstance(held, list) else []
+
+
+def _number(value: Json) -> float:
+    return float(value) if isinstance(value, int | float) else 1.0

@@ -1,30 +1,39 @@
-"""Where the conversation stands, from what was said last and what was found in it."""
+"""Where the conversation stands: from the findings of each turn, and from how an agent leads from one stage to the next."""
 
 import re
 from typing import Final
 
+from intelligence.conversation.answers import asked_for
+from intelligence.conversation.appointments import meeting_in
 from intelligence.conversation.turns import Conversation, Finding, Reading
 
 STAGES: Final = ("opening", "discovery", "presentation", "objection_handling", "negotiation", "closing", "wrap_up")
-_CUES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("wrap_up", re.compile(r"\b(?:bye|goodbye|take care|talk (?:to you )?(?:soon|then|later)|have a (?:good|great|nice)|see you (?:then|on|saturday|sunday|monday|tuesday|wednesday|thursday|friday)|thanks for your time)\b", re.I)),
-    ("closing", re.compile(r"\b(?:would (?:\w+day|tomorrow|ten|noon)[^.?!]{0,30}work|does (?:\w+day|ten|noon)[^.?!]{0,20}work|works for (?:me|us)|put (?:you|us) down for|book (?:it|you|a)|set (?:up )?a time|schedule|sign (?:the|an|it)|ready to sign|send (?:over )?the (?:agreement|contract|paperwork))\b", re.I)),
-    ("negotiation", re.compile(r"\b(?:counter(?:offer)?|come (?:down|up)|meet (?:you )?in the middle|earnest money|contingenc\w+|concession\w*|credit (?:for|toward)|if (?:you|they) (?:take|accept|agree)|final offer|lower (?:it|the price|your fee))\b", re.I)),
-    ("presentation", re.compile(r"\b(?:it has|it's got|there's a|the (?:kitchen|yard|garage|house|home|unit) (?:has|is)|square f(?:ee|oo)t|listed (?:at|for)|built in|what we do is|our (?:marketing|plan|team)|I'd (?:list|price|stage)|comparables?|comps)\b", re.I)),
-    ("discovery", re.compile(r"\b(?:what (?:are you|brings|has you|made you|matters|would|'s important|kind|number|range)|when (?:are|would|do) you|how (?:soon|many|long|much)|where (?:are|do|would) you|why (?:are|now)|who else|tell me (?:about|more)|are you (?:looking|planning|hoping|working))\b", re.I)),
-    ("opening", re.compile(r"\b(?:this is|it's) \w+ (?:from|with|at)\b|\bhow are you\b|\bis (?:now|this) a good time\b|\brecord(?:ed|ing)? this\b|\bmind if I record\b", re.I)),
+_OPENING: Final = 4  # turns: greetings, who calls and whether it may be recorded
+_FEET: Final = 6  # before so many turns nobody says goodbye
+_FAREWELL: Final = re.compile(
+    r"\b(?:bye|goodbye|take care|talk (?:to you |with you )?(?:soon|then|later)|have a (?:good|great|nice|wonderful)|see you (?:then|there|on \w+|\w+day)"
+    r"|thanks (?:again|for your time|for calling)|thank you (?:again|for your time)|looking forward to (?:it|seeing|meeting)|i'?ll (?:send|text|email) you (?:a |the )?(?:confirmation|address|invite|details))\b",
+    re.I,
+)
+# What an agent says when leading into a stage; a question that fills the sheet leads into discovery.
+_LEADS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("closing", re.compile(r"\b(?:set (?:up )?a time|put (?:you|us) down|book (?:it|you|a)|schedule|next steps?|sign (?:the|an|it|with)|ready to (?:sign|move forward|list|write)|(?:the|an|buyer|listing) agreement (?:over|tonight|today)|meet (?:you|up|at)|come (?:by|over|out)|stop by|sit down together|write (?:it|the offer|an offer) up)\b", re.I)),
+    ("negotiation", re.compile(r"\b(?:counter(?:ed|offer)?|come (?:down|up) (?:to|by|a)|meet (?:you |them )?(?:in the middle|halfway)|earnest money|concessions?|credit (?:for|toward|at)|final offer|highest and best|escalation|closing costs? (?:if|toward)|(?:they|seller)(?:'d| would| will)? (?:take|accept|agree)|lower (?:my|our|the) (?:fee|commission)|(?:my|our) (?:fee|commission) to)\b", re.I)),
+    ("presentation", re.compile(r"\b(?:it has|it's got|it comes with|there's an? |has an? |the (?:kitchen|yard|garage|house|home|unit|lot) (?:has|is)|square f(?:ee|oo)t|listed (?:at|for)|built in|what (?:we|i) do is|how (?:we|i) work|(?:our|my) (?:marketing|plan|team|photographer|process)|(?:i|we)'d (?:list|price|stage|start)|comparables?|comps|sold for|homes? (?:like|near) (?:yours|it|that)|let me (?:show|tell|walk) you|i can show you)\b", re.I)),
 )  # fmt: skip
+_TELLS: Final = frozenset({"motivation", "timeframe_named", "price_named", "location_named", "decision_makers", "urgency"})
 
 
 class StageTracker:
-    """A detector that raises nothing; ``stage`` and ``why`` say where the call stands."""
+    """Fed after the modules whose findings it reads; raises nothing itself. ``stage`` and ``why`` say where the call stands."""
 
     name = "stages"
 
     def __init__(self) -> None:
         self.stage, self.why = "opening", "the call begins"
         self._told = "opening"
-        self._votes: list[str] = []
+        self._turns = 0
+        self._objected = False  # in the prospect's last turn
 
     def changed(self) -> tuple[str, str] | None:
         """(stage, why) when it changed since the last call of this method."""
@@ -33,31 +42,57 @@ class StageTracker:
         self._told = self.stage
         return self.stage, self.why
 
+    def restore(self, stage: str) -> None:
+        """The stage of a call that goes on after a break."""
+        self.stage = self._told = stage
+        self._turns = _FEET
+
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
         turn = reading.turn
-        if turn.partial:
+        if turn.partial or not turn.text:
             return []
-        for stage, pattern in _CUES:
-            match = pattern.search(turn.text)
-            if match is None:
-                continue
-            if stage in ("discovery", "presentation", "closing") and turn.speaker != "agent" and stage != "closing":
-                continue
-            if stage == "wrap_up" and len(so_far.turns) < 6:
-                continue
-            if stage == "opening" and len(so_far.turns) > 4:
-                continue
-            self._move(stage, f"“{match.group()}”")
-            return []
+        self._turns += 1
+        if turn.speaker == "prospect":
+            self._hear_prospect(turn.text, so_far.fresh)
+        elif turn.speaker == "agent":
+            self._hear_agent(turn.text)
         return []
 
-    def learn(self, reading: Reading, findings: list[Finding]) -> None:
-        if any(f.family == "objection" and not f.partial for f in findings):
-            self._move("objection_handling", f"objection: {reading.turn.text[:60]}")
-        elif self.stage == "opening" and any(f.label in ("motivation", "price_named", "timeframe_named") for f in findings):
-            self._move("discovery", "the prospect tells what they want")
-        elif any(f.label == "appointment" for f in findings):
+    def _hear_prospect(self, text: str, findings: list[Finding]) -> None:
+        labels = {f.label for f in findings}
+        objection = next((f for f in findings if f.family == "objection"), None)
+        self._objected = objection is not None
+        if "do_not_call" in labels or (self._turns > _FEET and self.stage in ("closing", "wrap_up") and _FAREWELL.search(text)):
+            self._move("wrap_up", "they end the call")
+        elif "appointment" in labels and "commitment_refused" not in labels:
             self._move("closing", "a time was named")
+        elif objection is not None:
+            self._move("objection_handling", f"objection: {objection.label.replace('_', ' ')}")
+        elif "buying_interest" in labels and self.stage in ("presentation", "objection_handling", "negotiation"):
+            self._move("closing", "they lean forward")
+        elif self.stage == "opening" and labels & _TELLS:
+            self._move("discovery", "they say what they want")
+
+    def _hear_agent(self, text: str) -> None:
+        if self._turns > _FEET and (match := _FAREWELL.search(text)):
+            self._move("wrap_up", f"“{match.group()}”")
+            return
+        lead = next(((stage, m.group()) for stage, words in _LEADS if (m := words.search(text))), None)
+        meeting = meeting_in(text)
+        if meeting is not None and meeting.day and ("?" in text or meeting.clock):
+            self._move("closing", f"“{meeting}”")
+        elif lead is not None and lead[0] in ("closing", "negotiation") and self._turns > _OPENING:
+            self._move(lead[0], f"“{lead[1]}”")
+        elif self._objected:
+            pass  # whatever the agent says next handles the objection
+        elif (
+            (slot := asked_for(text)) is not None
+            and slot != "appointment"
+            and self.stage in ("opening", "objection_handling", "presentation")
+        ):
+            self._move("discovery", f"asks for {slot.replace('_', ' ')}")
+        elif lead is not None and self._turns > 2 and self.stage in ("opening", "discovery", "objection_handling"):
+            self._move(lead[0], f"“{lead[1]}”")
 
     def _move(self, stage: str, why: str) -> None:
         self.stage, self.why = stage, why

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,7 @@ class Conversation:
 
     turns: list[Turn] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    fresh: list[Finding] = field(default_factory=list)  # in the turn being read, by the modules that were fed before
     today: str = ""  # ISO date on which the call takes place: relative dates are counted from it
     limit: int = 4000
 
@@ -93,7 +94,23 @@ class Detector(Protocol):
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]: ...
 
 
-_SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=\S)")
+def surety(turn: Turn, quote: str) -> float:
+    """The least recognition probability of the quoted words in [0, 1]; 1 for text that nobody recognised.
+
+    Words are matched by their letters. Where the quote is written otherwise than it was heard ("$420,000" for "four
+    twenty") none match, and the least probability of the whole turn stands for it.
+    """
+    wanted = set(_bare(quote))
+    found = [w.probability for w in turn.words if set(_bare(w.text)) & wanted]
+    return round(min(found or [w.probability for w in turn.words] or [1.0]), 3)
+
+
+def _bare(text: str) -> list[str]:
+    return [w for w in (re.sub(r"[^a-z0-9]", "", part) for part in text.lower().split()) if w]
+
+
+SURE: Final = 0.5  # what was recognised with less is shown with "?" and never becomes a fact
+_SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s+(?=\S)")
 
 
 def sentences_of(text: str) -> tuple[str, ...]:

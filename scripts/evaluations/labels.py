@@ -143,15 +143,17 @@ def _said(figure: float | None) -> str:
     return "none" if figure is None else f"{figure:.3f}"
 
 
-def write_predictions(file: Path, lines: Sequence[Line], heard: Heard, values: Callable[[Finding], Any] | None = None) -> None:
-    """A line {"text", "predicted", "values", "confidence"} for each input line; ``values``: how a finding's are written."""
-    shape = values or (lambda finding: dict(finding.values))
+def write_predictions(
+    file: Path, lines: Sequence[Line], heard: Heard, values: Callable[[Sequence[Finding]], dict[str, Any]] | None = None
+) -> None:
+    """A line {"text", "predicted", "values", "confidence"} for each input line; ``values``: how those of a line are written."""
+    shape = values or (lambda findings: {f.label: dict(f.values) for f in findings})
     with file.open("w") as out:
         for line, findings in zip(lines, heard.findings, strict=True):
             answer = {
                 "text": line["text"],
                 "predicted": list(dict.fromkeys(f.label for f in findings)),
-                "values": {f.label: shape(f) for f in findings},
-                "confidence": {f.label: f.confidence for f in findings},
+                "values": shape(findings),
+                "confidence": {f.label: f.confidence for f in sorted(findings, key=lambda f: f.confidence)},
             }
             out.write(json.dumps(answer) + "\n")

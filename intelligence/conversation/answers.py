@@ -1,0 +1,78 @@
+"""What only question and answer together tell: which slot the agent asks for, and what a short answer says to it."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_ASKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("agency", re.compile(r"\b(?:working with|have|signed (?:up )?with|using|represented by|talk(?:ed|ing) (?:to|with))\b[^.?!]{0,25}\b(?:agent|realtor|broker)\b", re.I)),
+    ("financing", re.compile(r"\b(?:lender|pre-?\s?approv\w+|paying cash|in cash|or cash|financing|mortgage lined|loan)\b", re.I)),
+    ("decision_makers", re.compile(r"\b(?:who else|(?:anyone|anybody|someone|somebody) else|just you|besides you|part of (?:the|this) decision|decide together|make the decision)\b", re.I)),
+    ("appointment", re.compile(r"\b(?:what time|(?:would|does|how about|how's|could) [^.?!]{0,20}\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|weekend)|when could we)\b", re.I)),
+    ("timeframe", re.compile(r"\b(?:how soon|time ?line|time ?frame|when (?:are|would|do|did|were|will) you|what(?:'s| is) your (?:timing|deadline)|by when|any deadline)\b", re.I)),
+    ("price", re.compile(r"\b(?:budget|price range|what number|what range|how much (?:are|were|would|do) you|comfortable (?:with|spending)|looking to spend|hoping to get)\b", re.I)),
+    ("location", re.compile(r"\b(?:(?:which|what) (?:areas?|part of town|neighborhoods?|towns?|side)|where (?:are|would|do) you)\b", re.I)),
+    ("motivation", re.compile(r"\b(?:what(?:'s| is|'s been)? (?:has you|brings|bringing|pushing|made you|making you|prompt\w+|driving|the reason|behind)|why (?:are|do|now|the move)|(?:thinking about|reason for) (?:a move|moving|selling|the move))\b", re.I)),
+)  # fmt: skip
+_NO: Final = re.compile(
+    r"^(?:um+ |uh+ |well |oh |so )*(?:no|nope|nah|not yet|not really|nobody|no one|haven't|havent|we haven't|i haven't|we don't|i don't|not at the moment|neither)\b",
+    re.I,
+)
+_YES: Final = re.compile(r"^(?:um+ |uh+ |well |oh |so )*(?:yes|yeah|yep|yup|sure|we are|we have|i am|i have|we do|i do|already)\b", re.I)
+_ALONE: Final = re.compile(
+    r"\b(?:just|only) (?:me|myself|us)\b|\b(?:it'?s|its) (?:all )?(?:my|our) (?:own )?(?:decision|call)\b|\b(?:on my own|by myself)\b|\bi (?:decide|make (?:the|my own) decisions?)\b",
+    re.I,
+)
+_FINANCING: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("not yet pre-approved", re.compile(r"\b(?:not|haven'?t|no|don'?t have|never)\b[^.?!]{0,40}\b(?:pre[- ]?\s?approv\w+|(?:talk|talked|spoken|spoke) (?:to|with) (?:a |any |the )?(?:lender|bank))", re.I)),
+    ("pre-approved", re.compile(r"\bpre[- ]?\s?approv(?:ed|al)\b(?! yet)|\b(?:we're|i'm|we are|i am|been|got|were|im) approved\b|\b(?:approved|qualif(?:y|ied)) (?:us|me|for)\b", re.I)),
+    ("cash", re.compile(r"\b(?:pay(?:ing)?|buy(?:ing)?|all|it'?s|be|it'd be) (?:in |all )?cash\b|\bcash buyers?\b(?! will| can| company)|\bno (?:loan|mortgage|financing) needed\b", re.I)),
+    ("must sell first", re.compile(r"\b(?:have|need|got|gotta|would have|'d have) to sell\b[^.?!]{0,30}\b(?:first|before)\b|\bsell (?:our|my|this|ours|mine) (?:house |home |place |condo )?first\b", re.I)),
+    ("FHA loan", re.compile(r"\bfha\b", re.I)),
+    ("VA loan", re.compile(r"\bv\.?a\.? loan\b|\b(?:use|using|got) (?:my|the|our) va\b", re.I)),
+    ("talking with a lender", re.compile(r"\b(?:talk\w*|spoke\w*|working|met|waiting) (?:to|with|on) (?:a |our |my |the )?(?:lender|bank|loan officer|mortgage broker|credit union)\b", re.I)),
+)  # fmt: skip
+_AGENCY: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("none", re.compile(r"\b(?:not|don'?t have|no|haven'?t|without)\b[^.?!]{0,25}\b(?:an? |another |any )?(?:agent|realtor)\b(?! yet\?)|\bnot working with (?:anyone|anybody|an)\b|\bjust you\b", re.I)),
+    ("has an agent", re.compile(r"\b(?:have|got|with|using|signed with|hired) (?:an|another|our|my|our own|a) (?:buyer'?s )?(?:agent|realtor)\b|\b(?:my|our) (?:agent|realtor)\b(?! (?:last|before|back|did nothing))", re.I)),
+)  # fmt: skip
+_SHORT: Final = 8  # words: a longer answer says in itself what it is about
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    slot: str
+    value: str
+    quote: str
+
+
+def asked_for(text: str) -> str | None:
+    """The slot that the agent's words ask for, if any."""
+    return next((slot for slot, words in _ASKED if words.search(text)), None)
+
+
+def answers_in(text: str, asked: str | None) -> list[Answer]:
+    """What the prospect's words say about financing, agency and deciding alone; ``asked``: the agent's last question."""
+    found = [
+        next((Answer(slot, value, m.group()) for value, words in table if (m := words.search(text))), None)
+        for slot, table in (("financing", _FINANCING), ("agency", _AGENCY))
+    ]
+    answers = [a for a in found if a is not None]
+    short = len(text.split()) <= _SHORT
+    if (alone := _ALONE.search(text)) is not None and asked == "decision_makers":
+        answers.append(Answer("decision_makers", "decides alone", alone.group()))
+    elif short and asked is not None and all(a.slot != asked for a in answers):
+        said = _NO.match(text) or _YES.match(text)
+        value = _MEANS.get((asked, bool(_NO.match(text)))) if said else None
+        if said and value:
+            answers.append(Answer(asked, value, said.group()))
+    return answers
+
+
+_MEANS: Final = {
+    ("agency", True): "none",
+    ("agency", False): "has an agent",
+    ("financing", True): "not yet pre-approved",
+    ("financing", False): "talking with a lender",
+    ("decision_makers", True): "decides alone",
+}

@@ -1,0 +1,127 @@
+"""What else is heard in a prospect's words: the signals of the taxonomy, with their values.
+
+A trained head says which signals a sentence carries; readers of amounts, dates, places and people give the values, and
+the head has their finds as columns. Only the prospect's words are signals. What the agent says is used for one thing: a
+time that the agent proposed is the time that "that works" agrees to. (Asking for a verdict on safety, schools or people,
+the signal protected_question, is heard by the compliance module, which has the rules.)
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from intelligence.conversation.amounts import Amount
+from intelligence.conversation.appointments import Meeting, agreed, meeting_in
+from intelligence.conversation.classifier import Head, load_head
+from intelligence.conversation.signal_cues import Values, columns, values_in
+from intelligence.conversation.timeframes import Timeframe
+from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn, surety
+
+WEIGHTS: Final = Path(__file__).parent / "data" / "signals.npz"
+REASON: Final = "motivation:"  # the head's names of the motivations
+_PARTIAL_EXTRA: Final = 0.15  # half a sentence may still turn round, so it must be surer
+_ON_PARTIALS: Final = frozenset({"do_not_call", "stress", "buying_interest"})  # the others raise no card: they wait for the end
+_AGENT_KINDS: Final = ("agent", "realtor", "broker", "license", "real estate")
+_NO_DATE: Final = date(2000, 1, 1)  # spans can be counted without knowing the day of the call; such values are left out
+
+_WHY: Final = {
+    "buying_interest": "leans forward: asks about or takes the next step",
+    "appointment": "agrees to or proposes a time",
+    "urgency": "must act by a date or because of an event",
+    "motivation": "says why",
+    "decision_makers": "names somebody else in the decision",
+    "stress": "words of worry, pressure or frustration",
+    "price_named": "names an amount",
+    "timeframe_named": "names a date or span for the move or the sale",
+    "location_named": "names a place",
+    "competitor_named": "names another agent, brokerage, platform or buyer",
+    "question": "asks something that needs an answer",
+    "commitment_refused": "turns a proposed step down",
+    "do_not_call": "asks not to be called or written to again",
+}
+
+
+class SignalDetector:
+    """Hears signals in the prospect's turns: one finding for each label, for motivation one for each reason."""
+
+    name = "signals"
+
+    def __init__(self, head: Head | None = None) -> None:
+        self._head = head if head is not None else load_head(WEIGHTS)
+        self._rule = f"signals-model@{self._head.digest[:8]}"
+        self._proposed: Meeting | None = None  # what the agent offered last
+
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
+        turn = reading.turn
+        if turn.speaker == "agent" and not turn.partial:
+            self._proposed = meeting_in(turn.text) or self._proposed
+        if turn.speaker != "prospect" or not reading.sentences:
+            return []
+        today = date.fromisoformat(so_far.today) if so_far.today else None
+        values = [values_in(sentence, today or _NO_DATE) for sentence in reading.sentences]
+        table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences, values))
+        found: list[Finding] = []
+        for column, name in enumerate(self._head.labels):
+            label = "motivation" if name.startswith(REASON) else name
+            if turn.partial and label not in _ON_PARTIALS:
+                continue
+            best = int(np.argmax(table[:, column]))
+            confidence = float(table[best, column])
+            bar = float(self._head.thresholds[column]) + (_PARTIAL_EXTRA if turn.partial else 0.0)
+            if confidence < min(bar, 0.95):
+                continue
+            said = {"reason": name.removeprefix(REASON)} if label == "motivation" else self._values(label, turn, values, today)
+            if said is None:
+                continue  # an amount or a date that nobody can point at is none
+            found.append(
+                Finding(
+                    "signal", label, turn.speaker, reading.sentences[best], turn.start_ms, turn.end_ms, round(confidence, 3),
+                    _WHY[label], self._rule, utterance=turn.utterance, partial=turn.partial, values=said,
+                )
+            )  # fmt: skip
+        return sorted(found, key=lambda f: -f.confidence)
+
+    def _values(self, label: str, turn: Turn, values: Sequence[Values], today: date | None) -> Mapping[str, Json] | None:
+        """The values of a signal in this turn, JSON-ready; None where the signal needs one and none was found."""
+        match label:
+            case "price_named":
+                amounts = [_amount(a, turn) for v in values for a in v.amounts]
+                return {"amounts": amounts} if amounts else None
+            case "timeframe_named":
+                frames = [_timeframe(f, turn) for v in values for f in v.timeframes]
+                return ({"timeframes": frames} if today else {}) if frames else None
+            case "location_named":
+                places = list(dict.fromkeys(p.name for v in values for p in v.places))
+                return {"places": places, "sure": surety(turn, " ".join(places))} if places else {}
+            case "decision_makers":
+                return {"relations": list(dict.fromkeys(p.relation for v in values for p in v.people))}
+            case "competitor_named":
+                names = list(dict.fromkeys(c.name for v in values for c in v.competitors))
+                return {"names": names, "is_agent": any(kind in name.lower() for name in names for kind in _AGENT_KINDS)}
+            case "appointment":
+                meeting = agreed(meeting_in(turn.text), self._proposed)
+                return {"when": str(meeting), "sure": surety(turn, turn.text)} if meeting else {}
+            case _:
+                return {}
+
+
+def _amount(amount: Amount, turn: Turn) -> Mapping[str, Json]:
+    return {
+        "usd_min": amount.usd_min,
+        "usd_max": amount.usd_max,
+        "role": amount.role,
+        "quote": amount.quote,
+        "sure": surety(turn, amount.quote),
+    }
+
+
+def _timeframe(frame: Timeframe, turn: Turn) -> Mapping[str, Json]:
+    return {
+        "earliest_days": frame.earliest_days,
+        "latest_days": frame.latest_days,
+        "quote": frame.quote,
+        "sure": surety(turn, frame.quote),
+    }
