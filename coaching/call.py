@@ -7,19 +7,18 @@ switched off with a notice, and a lost engine means windows sent anew.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from coaching.advising import Advising
+from coaching.asking import Advisor, Asking
 from coaching.coaches import Coaches
 from coaching.consent import ConsentPolicy
 from coaching.events import (
     CallEnded,
     CallResumed,
     CallStarted,
-    Card,
     ConsentChanged,
     ConsentState,
     LiveState,
@@ -28,7 +27,6 @@ from coaching.events import (
     OutcomeChosen,
     Speaker,
     SuggestionChanged,
-    SuggestionRefined,
 )
 from coaching.hearing import Hearing, Tick, TranscriptQueue
 from coaching.record import EventLog, Record
@@ -42,14 +40,6 @@ from voice.legs import Leg
 from voice.listening import SpeakerListener
 from voice.models import Models
 from voice.transcripts import Transcript, TranscriptRevision
-
-_ADVICE_S: Final = 6.0  # a refinement that comes later than this is of no use to somebody who is talking
-
-
-class Advisor(Protocol):
-    """Makes a card better (Claude). Bounded in time by the call; any failure leaves the local card."""
-
-    async def refine(self, card: Card, state: CallState) -> Card | None: ...
 
 
 class SoundSink(Protocol):
@@ -85,10 +75,10 @@ class Call:
         self.id, self.started, self._parts = call_id, started, parts
         self._resumed = state is not None
         self._record = Record(parts.log, state or CallState(call=call_id), parts.on_state)
-        self._questions: asyncio.Queue[Card] = asyncio.Queue(1)
+        self._asking = Asking(self._record, parts.advisor)
         self._transcripts = TranscriptQueue()
         self._hearing = Hearing(self._record, parts.models, parts.listener, self._transcripts, self._keep, resumed=self._resumed)
-        self._advising = Advising(self._record, parts.coaches, parts.suggestions, parts.sheet, parts.stages, self._question)
+        self._advising = Advising(self._record, parts.coaches, parts.suggestions, parts.sheet, parts.stages, self._asking.ask)
         self._turn_lock = asyncio.Lock()
         self._end_reason = ""
 
@@ -117,7 +107,7 @@ class Call:
                 call.create_task(self._hearing.hear(self._parts.leg), name=f"hear {self.id}")
                 call.create_task(self._hearing.decode_finals(), name=f"finals {self.id}")
                 call.create_task(self._hearing.decode_partials(), name=f"partials {self.id}")
-                asking = call.create_task(self._ask(), name=f"ask {self.id}")
+                asking = call.create_task(self._asking.run(), name=f"ask {self.id}")
                 await call.create_task(self._coach(), name=f"coach {self.id}")
                 asking.cancel()
         finally:
@@ -154,33 +144,13 @@ class Call:
         self._end_reason = self._end_reason or reason
         await self._parts.leg.end()
 
-    # ---- coach, ask
+    # ---- coach
 
     async def _coach(self) -> None:
         while (heard := await self._transcripts.get()) is not None:
             async with self._turn_lock:  # consent's erasure waits for the words that are being logged
                 if isinstance(heard, Tick) or self._record.listening_to(_speaker(heard)):
                     await self._advising.feed(heard)
-
-    def _question(self, card: Card) -> None:
-        """A newer question replaces the waiting one."""
-        if self._parts.advisor is not None and self.state.consent is not None and self.state.consent.claude:
-            with contextlib.suppress(asyncio.QueueEmpty):
-                self._questions.get_nowait()
-            self._questions.put_nowait(card)
-
-    async def _ask(self) -> None:
-        while True:
-            card = await self._questions.get()
-            if self._parts.advisor is None:
-                continue
-            try:
-                better = await asyncio.wait_for(self._parts.advisor.refine(card, self.state), _ADVICE_S)
-            except Exception as failure:  # the local card stands; the call goes on
-                await self._record.notice("module_off", f"Claude: {type(failure).__name__}")
-                continue
-            if better is not None:
-                await self._record.log(SuggestionRefined(card=better, audio_ms=self._record.live.audio_ms))
 
     # ---- begin, consent, end
 
@@ -201,6 +171,8 @@ class Call:
         was = self.state.consent
         async with self._turn_lock:
             await self._record.log(now.model_copy(update={"audio_ms": self._record.live.audio_ms}))
+            if not now.claude:
+                self._asking.drop()
             if was is not None and was.transcribe and not now.transcribe:
                 await self._hearing.erase()
                 self._record.live.open.clear()

@@ -19,6 +19,7 @@ Notice: TypeAlias = Literal[
     "recogniser_slow",
     "recogniser_restarted",
     "module_off",
+    "claude_off",
     "not_yet_saved",
     "no_talk",
     "other_language",

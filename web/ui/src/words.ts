@@ -30,6 +30,7 @@ export function notice(n: { notice: string; speaker: "agent" | "prospect" | null
     case "recogniser_slow": return "Captions are behind.";
     case "recogniser_restarted": return "Captions restarted.";
     case "module_off": return n.detail ? `Switched off for this call: ${n.detail}.` : "A part of the coaching is off.";
+    case "claude_off": return n.detail === "BudgetSpent" ? "Claude's budget is used up; the coach's own cards go on." : "Claude does not answer; the coach's own cards go on.";
     case "not_yet_saved": return "Not saved yet; trying again.";
     case "no_talk": return "Nobody has spoken for a while.";
     case "other_language": return "This does not sound like English.";
