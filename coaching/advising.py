@@ -13,6 +13,7 @@ from coaching.events import (
     StageChanged,
     SuggestionChanged,
     SuggestionShown,
+    TranscriptRevised,
     UtteranceFinal,
     WordHeard,
     WordsSettled,
@@ -64,7 +65,7 @@ class Advising:
             case FinalTranscript():
                 await self._final(heard)
             case TranscriptRevision():
-                pass  # the second pass is logged by whoever runs it
+                await self._revised(heard.final)
             case Tick():
                 await self._show(self._suggestions.tick(heard.audio_ms), {})
 
@@ -116,6 +117,15 @@ class Advising:
         found = await self._coaches.feed(turn)
         await self._modules_off(found.off)
         await self._found(turn, found.findings, final.stamps)
+
+    async def _revised(self, final: FinalTranscript) -> None:
+        """A second pass read it better: the record says so; what was advised on the first reading stands."""
+        await self._record.log(
+            TranscriptRevised(
+                utterance=final.utterance, text=final.text, spoken=final.spoken, words=_heard(final.words), model=final.model,
+                audio_ms=final.end_ms, stamps=final.stamps,
+            )
+        )  # fmt: skip
 
     async def _found(self, turn: Turn, findings: list[Finding], stamps: dict[str, float]) -> None:
         now_ms = max(turn.end_ms, self._record.live.audio_ms)

@@ -105,8 +105,7 @@ class Call:
         try:
             async with asyncio.TaskGroup() as call:
                 call.create_task(self._hearing.hear(self._parts.leg), name=f"hear {self.id}")
-                call.create_task(self._hearing.decode_finals(), name=f"finals {self.id}")
-                call.create_task(self._hearing.decode_partials(), name=f"partials {self.id}")
+                call.create_task(self._hearing.decode(), name=f"decode {self.id}")
                 asking = call.create_task(self._asking.run(), name=f"ask {self.id}")
                 await call.create_task(self._coach(), name=f"coach {self.id}")
                 asking.cancel()

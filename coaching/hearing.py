@@ -10,6 +10,7 @@ import numpy as np
 
 from coaching.events import ClockChanged, GapMarked, LegChanged, Speaker
 from coaching.record import Record
+from voice.bleed import BleedGuard
 from voice.frames import SAMPLES_PER_MS, AudioFrame
 from voice.legs import FramesDropped, Leg, LegHeld, LegItem, LegJoined, LegLeft, LegLost, LegResumed
 from voice.listening import SpeakerListener
@@ -78,8 +79,8 @@ class TranscriptQueue:
 
 
 class Hearing:
-    """hear() carries the leg's frames through the gate to the listeners; decode_finals() and decode_partials() are the
-    engine's two pumps, so that a final never waits behind a partial of its own call."""
+    """hear() carries the leg's frames through the gate to the listeners; decode() is the engine's pumps, one for each kind
+    of window, so that a final never waits behind a partial of its own call, and no word behind a second reading."""
 
     def __init__(
         self,
@@ -96,7 +97,8 @@ class Hearing:
         self.transcripts = transcripts
         self._windows = WindowQueue()
         self._listeners: dict[Speaker, SpeakerListener] = {}
-        self._pumps = 2
+        self._bleed = BleedGuard()
+        self._leaked: set[str] = set()  # utterances that were the other side's voice
         self._ticked_ms = 0
 
     async def hear(self, leg: Leg) -> None:
@@ -108,15 +110,25 @@ class Hearing:
                 await self._finish(speaker)
             await self._windows.close()
 
-    async def decode_finals(self) -> None:
-        await self._pump(self._windows.final)
-
-    async def decode_partials(self) -> None:
-        await self._pump(self._windows.partial)
+    async def decode(self) -> None:
+        """Until the sound has ended and everything was read; then the transcripts are closed."""
+        windows = self._windows
+        try:
+            async with asyncio.TaskGroup() as pumps:
+                for name, following in (
+                    ("finals", windows.final),
+                    ("tails", windows.tail),
+                    ("partials", windows.partial),
+                    ("rereads", windows.second),
+                ):
+                    pumps.create_task(self._pump(following), name=f"decode {name}")
+        finally:
+            await self.transcripts.close()
 
     async def erase(self) -> None:
         """Consent is gone: no sound that waits, no open utterance."""
         await self._windows.erase()
+        self._bleed.erase()
         for listener in self._listeners.values():
             listener.erase()
 
@@ -179,7 +191,9 @@ class Hearing:
             await self._windows.put(window)
         for listener in self._listeners.values():
             for transcript in listener.settled():
-                await self.transcripts.put(transcript)
+                await self._tell(transcript)
+            for window in listener.rereads():
+                await self._windows.put(window)
 
     async def _at_once(self, windows: list[Window]) -> None:
         """A recording that is fed as fast as it goes has no clock to keep: each window is decoded, and coached, before
@@ -203,10 +217,6 @@ class Hearing:
                 await self._decode(replace(window, stamps={**window.stamps, "queued": time.time()}))
         except WindowsClosed:
             pass
-        finally:
-            self._pumps -= 1
-            if self._pumps == 0:
-                await self.transcripts.close()
 
     async def _decode(self, window: Window) -> None:
         listener = self._listeners[window.speaker]  # type: ignore[index]  # windows carry the speakers of our listeners
@@ -214,13 +224,31 @@ class Hearing:
         if hypothesis is None:
             return
         for transcript in listener.heard(window, hypothesis):
-            await self.transcripts.put(transcript)
-        if window.purpose == "partial":
+            await self._tell(transcript)
+        for again in listener.rereads():
+            await self._windows.put(again)
+        if window.purpose in ("partial", "settle"):
             listener.pace(hypothesis.decode_ms)  # under load partials come less often; finals never do
             self._record.live.partials_thinned = any(each.thinned for each in self._listeners.values())
-        elif (heard := window.stamps.get("heard")) is not None:
+        elif window.purpose in ("speculative", "final") and (heard := window.stamps.get("heard")) is not None:
             late_ms = (time.time() - heard) * 1000
             await self._record.notice("recogniser_slow", "captions come late on this computer", clear=late_ms < _SLOW_MS)
+
+    async def _tell(self, transcript: Transcript) -> None:
+        """To coaching, without the other side's voice that leaked into this microphone."""
+        match transcript:
+            case PartialTranscript():
+                self._bleed.overheard(transcript)
+            case FinalTranscript():
+                judgement = self._bleed.feed(transcript, transcript.level_db)
+                if judgement.on_loudspeaker:
+                    await self._record.notice("on_loudspeaker", "the other side's voice reaches this microphone", transcript.speaker)
+                if judgement.bleed:
+                    self._leaked.add(transcript.utterance)
+                    transcript = replace(transcript, words=(), text="", spoken=None)
+            case TranscriptRevision() if transcript.final.utterance in self._leaked:
+                return
+        await self.transcripts.put(transcript)
 
     async def _hypothesis(self, listener: SpeakerListener, window: Window) -> Hypothesis | None:
         """The engine's answer, asked again when it died meanwhile; None when nobody waits for it any more."""
@@ -234,7 +262,7 @@ class Hearing:
                 await asyncio.sleep(_AGAIN_S)
             except RecogniserFailed:
                 # One window that cannot be decoded must not end the call: its place in the transcript says so.
-                if window.purpose != "partial":
+                if window.purpose in ("speculative", "final"):
                     end_ms = window.start_ms + len(window.samples) // SAMPLES_PER_MS
                     await self._record.log(GapMarked(start_ms=window.start_ms, end_ms=end_ms, why="these words could not be recognised"))
                 return _NOTHING

@@ -27,7 +27,7 @@ class Agreement:
 
     def feed(self, words: Sequence[Word], heard_ms: int) -> tuple[Word, ...]:
         """``words``: all words of the pass in media time; ``heard_ms``: end of its sound. Returns the newly settled."""
-        tail = self._after_settled(words)
+        tail = self.behind_settled(words)
         fresh: list[Word] = []
         for new, old in zip(tail, self.open_tail, strict=False):
             if plain(new.text) != plain(old.text) or new.end_ms > heard_ms - _SAFE_MS:
@@ -40,7 +40,7 @@ class Agreement:
     def reset(self) -> None:
         self.settled, self.open_tail = (), ()
 
-    def _after_settled(self, words: Sequence[Word]) -> list[Word]:
+    def behind_settled(self, words: Sequence[Word]) -> list[Word]:
         """The words behind the settled ones: by their text where the pass still reads it so, else by time."""
         if not self.settled:
             return list(words)

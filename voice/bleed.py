@@ -13,7 +13,7 @@ from typing import Final
 
 from voice.agreement import plain
 from voice.frames import Speaker
-from voice.transcripts import FinalTranscript, Word
+from voice.transcripts import FinalTranscript, PartialTranscript, Word
 
 _LATEST_MS: Final = 700  # room, loudspeaker and network: how much later the echo may be
 _EARLIEST_MS: Final = -300  # word times of two decodes differ by so much
@@ -38,6 +38,11 @@ class BleedGuard:
         self._said: dict[Speaker, deque[Word]] = {"agent": deque(maxlen=_KEPT * 10), "prospect": deque(maxlen=_KEPT * 10)}
         self._own_db: dict[Speaker, float | None] = {"agent": None, "prospect": None}
         self._leaked: dict[Speaker, int] = {"agent": 0, "prospect": 0}
+        self._saying: dict[Speaker, tuple[Word, ...]] = {"agent": (), "prospect": ()}
+
+    def overheard(self, partial: PartialTranscript) -> None:
+        """What a side is saying now: its echo may become final before it does."""
+        self._saying[partial.speaker] = (*partial.settled, *partial.open_tail)
 
     def feed(self, final: FinalTranscript, level_db: float | None) -> Judgement:
         """``level_db``: the final's speech level in dBFS, None where it was not measured (then nothing is called bleed)."""
@@ -48,7 +53,8 @@ class BleedGuard:
         if own is None and level_db is not None:
             # nothing is known of this side's own voice yet: much softer than the other side counts instead
             softer = loud_there is not None and level_db <= loud_there - 2 * _SOFTER_DB
-        bleed = softer and same_words(final.words, tuple(self._said[other])) >= _SAME_WORDS
+        bleed = softer and same_words(final.words, (*self._said[other], *self._saying[other])) >= _SAME_WORDS
+        self._saying[final.speaker] = ()
         if bleed:
             self._leaked[final.speaker] += 1
         else:
@@ -61,6 +67,7 @@ class BleedGuard:
         """Consent is gone: no word is kept."""
         for words in self._said.values():
             words.clear()
+        self._saying = {"agent": (), "prospect": ()}
 
 
 def same_words(here: Sequence[Word], there: Sequence[Word]) -> float:

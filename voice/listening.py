@@ -1,20 +1,25 @@
 """One speaker's frames -> windows to decode -> transcripts. Pure: it neither waits nor decodes, and counts samples.
 
-Partials: every ``cadence_ms`` of new sound. At the first silence the whole utterance is decoded on speculation: if
-nothing more is said, that result is the final and nothing is decoded twice. Sound behind settled words is trimmed, so
-that a window stays short however long somebody talks.
+While somebody talks, a partial every ``cadence_ms`` decodes only what is not settled yet, with the settled words as its
+prompt: decoding costs by the word. At the first silence the same is done at once ("tail"), so that the last word shows.
+When the silence lasts, the whole utterance is decoded on speculation: if nothing more is said, that result is the final
+and nothing is decoded twice. An utterance that grows long is read once in full ("settle") and its sound is trimmed
+behind words that are sure, so that a window stays short however long somebody talks.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from voice.agreement import Agreement, plain
+from voice.agreement import Agreement
 from voice.frames import SAMPLES_PER_MS, AudioFrame, Speaker
-from voice.models import Hypothesis, Window
+from voice.models import Hypothesis, Pass, Window
 from voice.numerals import written
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, Word
+from voice.prosody import level_of
+from voice.readings import believed
+from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
 from voice.utterances import (
     Segmenter,
     SegmenterSettings,
@@ -25,29 +30,30 @@ from voice.utterances import (
 )
 from voice.vad import CHUNK, SpeechDetector
 
-# What Whisper invents in silence, noise and music; dropped only when the detector heard hardly any speech.
-GHOSTS: Final = frozenset(
-    {"you", "thank you", "thanks", "thank you for watching", "thanks for watching", "bye", "okay", "so", "the", "i", "oh", "yeah", "uh", "hmm", "silence", "music", "applause"}
-)  # fmt: skip
-
-_SEAM_MS: Final = 250  # words this near to a cut may be the ones before it, heard again
+_PROMPT_WORDS: Final = 24
+_ANCHOR: Final = 2  # settled words that a partial hears again, so that its text finds its place
+_REREAD_MS: Final = 28_000  # a longer utterance is not read a second time: Whisper's window ends at 30 s
+_REREADS: Final = 8  # finals that may wait for their second reading
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
     """``cadence_ms``: new sound between partials. ``hold_back_ms``: words that end nearer to the end of the sound are not
     shown in a partial yet, because more sound often changes them; from the first word less probable than
-    ``doubtful`` on, a partial waits for more sound as well. ``trim_ms``: a longer window is cut behind settled words."""
+    ``doubtful`` on, a partial waits for more sound as well. ``trim_ms``: a longer window is cut behind sure words.
+    ``short_ms``: an utterance up to here is decoded whole at the first silence. ``reread``: finals get a second pass."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
-    cadence_ms: int = 480
+    cadence_ms: int = 400
     slowest_cadence_ms: int = 1600
     first_ms: int = 480
-    hold_back_ms: int = 200
+    hold_back_ms: int = 160
     doubtful: float = 0.35
     trim_ms: int = 9000
-    keep_ms: int = 2500
+    keep_ms: int = 2000
+    short_ms: int = 2000
     gap_ms: int = 200  # a jump of the media time longer than this ends the utterance
+    reread: bool = False
 
 
 @dataclass(slots=True)
@@ -58,25 +64,37 @@ class Hints:
 
 
 @dataclass(slots=True)
+class _Guess:
+    """A speculative decode: what it covers, and its words once it is back."""
+
+    speech_end: int
+    window_end: int
+    words: tuple[Word, ...] | None = None
+    hypothesis: Hypothesis | None = None
+
+
+@dataclass(slots=True)
 class _Utterance:
     id: str
     start_ms: int
+    asked_sample: int  # end of the sound of the newest window asked for
     agreement: Agreement = field(default_factory=Agreement)
-    before: tuple[Word, ...] = ()  # settled words whose sound was trimmed away
-    asked_sample: int = 0  # end of the sound of the newest window asked for
-    waiting: str = ""  # "partial" while one is out
-    speculative_end: int = -1  # speech end that the speculation out (or back) covers
-    speculative_window_end: int = -1  # and the last sample of its window
-    speculation: tuple[Word, ...] | None = None
-    speculation_stamps: dict[str, float] = field(default_factory=dict)
-    speculation_model: str = ""
+    before: tuple[Word, ...] = ()  # sure words whose sound was trimmed away
+    trimmed: list[NDArray[np.int16]] = field(default_factory=list)  # their sound, kept only for a second reading
+    sound_start: int = 0
+    waiting: bool = False  # a partial is out
+    heard_ms: int = 0  # end of the newest sound that was read
+    guess: _Guess | None = None
     ended: UtteranceEnded | None = None
-    final_sent: bool = False
+    level_db: float | None = None
+    sound: NDArray[np.int16] | None = None  # all of it, for a second reading
     speech_chunks: int = 0  # what the detector called speech, in chunks
 
 
 class SpeakerListener:
-    """feed() frames, get windows; heard() hypotheses, get transcripts; finish() at the end, erase() when consent goes."""
+    """feed() frames, get windows; heard() hypotheses, get transcripts; finish() at the end, erase() when consent goes.
+
+    After each of them settled() gives finals that need no further decode, and rereads() windows for a second reading."""
 
     def __init__(
         self,
@@ -97,6 +115,8 @@ class SpeakerListener:
         self._current: _Utterance | None = None
         self._closing: dict[str, _Utterance] = {}  # ended, final not back yet; bounded by the window queue
         self._ready: list[_Utterance] = []  # ended, their speculation is back
+        self._rereading: dict[str, FinalTranscript] = {}  # finals whose second reading is out
+        self._reread_windows: list[Window] = []
         self._heard_at: float | None = None
         self._next_ms: int | None = None
         self.cadence_ms = settings.cadence_ms
@@ -109,11 +129,11 @@ class SpeakerListener:
     @property
     def thinned(self) -> bool:
         """Partials come less often than wanted, because decoding is slow at the moment."""
-        return self.cadence_ms > self._settings.cadence_ms
+        return self.cadence_ms > 1.5 * self._settings.cadence_ms
 
     def pace(self, decode_ms: float) -> None:
         """A partial took so long: the next ones come no faster than decoding keeps up with."""
-        wanted = max(self._settings.cadence_ms, min(self._settings.slowest_cadence_ms, round(decode_ms * 1.5)))
+        wanted = max(self._settings.cadence_ms, min(self._settings.slowest_cadence_ms, round(decode_ms * 2)))
         self.cadence_ms = round(0.7 * self.cadence_ms + 0.3 * wanted)
         if self.cadence_ms - self._settings.cadence_ms < 16:
             self.cadence_ms = self._settings.cadence_ms
@@ -154,32 +174,49 @@ class SpeakerListener:
         self._current, self._next_ms = None, None
         self._closing.clear()
         self._ready.clear()
+        self._rereading.clear()
+        self._reread_windows.clear()
 
     def lost(self, window: Window) -> list[Window]:
         """The engine died with this window: what must not be lost is asked for again, with all its sound."""
-        if window.purpose == "partial":
-            if self._current is not None and self._current.id == window.utterance:
-                self._current.waiting = ""
-            return []
-        if window.utterance in self._closing or (self._current is not None and self._current.id == window.utterance):
-            return [window]
+        utterance = self._of(window)
+        match window.purpose:
+            case "speculative" | "final" if utterance is not None:
+                return [window]
+            case "second" if window.utterance in self._rereading:
+                return [window]
+            case "partial" | "settle" if utterance is not None:
+                utterance.waiting = False
         return []
 
     def heard(self, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
-        utterance = self._closing.get(window.utterance)
-        if utterance is None and self._current is not None and self._current.id == window.utterance:
-            utterance = self._current
+        if window.purpose == "second":
+            return self._reread(window, hypothesis)
+        utterance = self._of(window)
         if utterance is None:
             return []  # erased, or final already
-        words = self._believed(utterance, hypothesis)
         match window.purpose:
-            case "partial":
-                utterance.waiting = ""
-                return self._partial(utterance, window, words, hypothesis) if utterance.ended is None else []
+            case "partial" | "settle" | "tail":
+                return self._partial(utterance, window, hypothesis)
             case "speculative":
-                return self._speculated(utterance, window, words, hypothesis)
+                return self._speculated(utterance, window, hypothesis)
             case _:
-                return self._final(utterance, words, hypothesis.stamps, hypothesis.model)
+                return self._final(utterance, believed(hypothesis, utterance.speech_chunks, utterance.before), hypothesis)
+
+    def settled(self) -> list[Transcript]:
+        """Finals that need no further decode: an utterance ended whose speculation is back already."""
+        done: list[Transcript] = []
+        for utterance in self._ready:
+            assert utterance.guess is not None
+            assert utterance.guess.hypothesis is not None
+            done += self._final(utterance, utterance.guess.words or (), utterance.guess.hypothesis)
+        self._ready.clear()
+        return done
+
+    def rereads(self) -> list[Window]:
+        """Finals to be read once more, by a larger model, when there is time."""
+        windows, self._reread_windows = self._reread_windows, []
+        return windows
 
     # ---- from sound to windows
 
@@ -194,26 +231,34 @@ class SpeakerListener:
 
     def _grew(self, event: UtteranceGrew) -> list[Window]:
         if self._current is None:
-            start_ms = self._ms(event.start_sample)
-            self._current = _Utterance(f"{self._speaker[0]}{start_ms}", start_ms, asked_sample=event.start_sample)
-            self._sound_from(event.start_sample)
+            self._begin(event.start_sample)
         utterance = self._current
-        if utterance.speculation is not None or utterance.speculative_end >= 0:
-            utterance.speculation, utterance.speculative_end = None, -1  # speech went on: the guess was none
+        assert utterance is not None
+        utterance.guess = None  # speech went on: the guess was none
         new_ms = (event.end_sample - utterance.asked_sample) // SAMPLES_PER_MS
         first = utterance.asked_sample == event.start_sample
         if utterance.waiting or new_ms < (max(self._settings.first_ms, self.cadence_ms) if first else self.cadence_ms):
             return []
-        utterance.asked_sample, utterance.waiting = event.end_sample, "partial"
-        return [self._window(utterance, "partial", event.end_sample)]
+        utterance.asked_sample, utterance.waiting = event.end_sample, True
+        if event.end_sample - self._sound_start > self._settings.trim_ms * SAMPLES_PER_MS:
+            return [self._whole(utterance, "settle", event.end_sample)]
+        return [self._unsettled(utterance, "partial", event.end_sample)]
+
+    def _begin(self, start_sample: int) -> None:
+        self._sound_from(start_sample)
+        start_ms = self._ms(start_sample)
+        self._current = _Utterance(f"{self._speaker[0]}{start_ms}", start_ms, start_sample, sound_start=start_sample)
 
     def _paused(self, event: UtterancePaused) -> list[Window]:
         utterance = self._current
-        if utterance is None:
+        if utterance is None or (utterance.guess is not None and utterance.guess.speech_end == event.speech_end):
             return []
-        utterance.speculative_end, utterance.speculative_window_end = event.speech_end, event.end_sample
-        utterance.asked_sample = event.end_sample
-        return [self._window(utterance, "speculative", event.end_sample)]
+        utterance.asked_sample, utterance.waiting = event.end_sample, False
+        short = event.end_sample - self._sound_start <= self._settings.short_ms * SAMPLES_PER_MS
+        if not event.likely and not short:
+            return [self._unsettled(utterance, "tail", event.end_sample)]
+        utterance.guess = _Guess(event.speech_end, event.end_sample)
+        return [self._whole(utterance, "speculative", event.end_sample)]
 
     def _ended(self, event: UtteranceEnded) -> list[Window]:
         utterance, self._current = self._current, None
@@ -221,135 +266,160 @@ class SpeakerListener:
             return []
         utterance.ended = event
         self.speech_ms += event.speech_ms
+        self._keep_for_later(utterance, event)
+        self._closing[utterance.id] = utterance
         windows: list[Window] = []
-        if utterance.speculative_end == event.speech_end and not event.cut:
-            self._closing[utterance.id] = utterance  # the speculation is the final, back already or on its way
-            if utterance.speculation is not None:
-                self._ready.append(utterance)
-        else:
-            self._closing[utterance.id] = utterance
-            windows.append(self._window(utterance, "final", event.end_sample))
+        if utterance.guess is None or utterance.guess.speech_end != event.speech_end or event.cut:
+            utterance.guess = None
+            windows.append(self._whole(utterance, "final", event.end_sample))
+        elif utterance.guess.words is not None:
+            self._ready.append(utterance)  # else the speculation, on its way, will be the final
         if event.cut:
-            start_ms = self._ms(event.end_sample)
-            self._current = _Utterance(f"{self._speaker[0]}{start_ms}", start_ms, asked_sample=event.end_sample)
-            self._sound_from(event.end_sample)
+            self._begin(event.end_sample)
         return windows
 
-    def _window(self, utterance: _Utterance, purpose: str, end_sample: int) -> Window:
-        sound = self._sound[: end_sample - self._sound_start]
-        before = " ".join(w.text for w in utterance.before[-24:])
+    def _keep_for_later(self, utterance: _Utterance, event: UtteranceEnded) -> None:
+        sound = self._sound[: event.end_sample - self._sound_start]
+        utterance.level_db = level_of(sound)
+        if self._settings.reread:
+            whole = np.concatenate((*utterance.trimmed, sound))
+            utterance.sound = whole if len(whole) <= _REREAD_MS * SAMPLES_PER_MS else None
+            utterance.trimmed.clear()
+
+    def _whole(self, utterance: _Utterance, purpose: Pass, end_sample: int) -> Window:
+        return self._window(utterance, purpose, self._sound_start, end_sample, utterance.before)
+
+    def _unsettled(self, utterance: _Utterance, purpose: Pass, end_sample: int) -> Window:
+        """From a little before the first word that is not settled; the words before that are its prompt."""
+        settled, begin = utterance.agreement.settled, self._sound_start
+        if len(settled) > _ANCHOR:
+            gap_ms = (settled[-_ANCHOR - 1].end_ms + settled[-_ANCHOR].start_ms) // 2
+            begin = max(begin, (gap_ms - self._origin_ms) * SAMPLES_PER_MS)
+        if begin == self._sound_start:
+            return self._whole(utterance, purpose, end_sample)
+        return self._window(utterance, purpose, begin, end_sample, settled[:-_ANCHOR])
+
+    def _window(self, utterance: _Utterance, purpose: Pass, begin: int, end: int, before: tuple[Word, ...]) -> Window:
         return Window(
             call=self._call,
             speaker=self._speaker,
             utterance=utterance.id,
-            samples=sound.copy(),
-            start_ms=self._ms(self._sound_start),
-            purpose=purpose,  # type: ignore[arg-type]  # one of Pass, by the callers above
-            prompt=before,
+            samples=self._sound[begin - self._sound_start : end - self._sound_start].copy(),
+            start_ms=self._ms(begin),
+            purpose=purpose,
+            prompt=" ".join(w.text for w in before[-_PROMPT_WORDS:]),
             hotwords=self._hints.words,
             stamps={"heard": self._heard_at} if self._heard_at is not None else {},
         )
 
     # ---- from hypotheses to transcripts
 
-    def _believed(self, utterance: _Utterance, hypothesis: Hypothesis) -> tuple[Word, ...]:
-        words = _continued(utterance.before, _joined(hypothesis))
-        said = " ".join(w.text for w in words).lower().strip(" .!?,[]()♪")
-        speech_chunks = utterance.speech_chunks
-        if speech_chunks < 4 and (said in GHOSTS or hypothesis.no_speech > 0.5):
-            return ()
-        if hypothesis.no_speech > 0.8 and hypothesis.average_logprob < -0.8:
-            return ()
-        if said in GHOSTS and speech_chunks < 8 and words and min(w.probability for w in words) < 0.35:
-            return ()
-        return words
+    def _of(self, window: Window) -> _Utterance | None:
+        if self._current is not None and self._current.id == window.utterance:
+            return self._current
+        return self._closing.get(window.utterance)
 
-    def _partial(self, utterance: _Utterance, window: Window, words: tuple[Word, ...], hypothesis: Hypothesis) -> list[Transcript]:
-        heard_ms = window.start_ms + len(window.samples) // SAMPLES_PER_MS
+    def _partial(self, utterance: _Utterance, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
+        if window.purpose != "tail":
+            utterance.waiting = False
+        heard_ms = _end_ms(window)
+        if utterance.ended is not None or heard_ms < utterance.heard_ms:
+            return []  # newer sound was read already
+        utterance.heard_ms = heard_ms
+        words = believed(hypothesis, utterance.speech_chunks, utterance.before)
+        if window.purpose == "tail":
+            utterance.agreement.feed(words, heard_ms)
+            return [self._open(utterance, heard_ms, hypothesis.stamps)]
         ended = [w for w in words if w.end_ms <= heard_ms - self._settings.hold_back_ms]
-        before = len(utterance.agreement.settled) + len(utterance.agreement.open_tail)  # what was shown is not hidden again
-        doubtful = (i for i, w in enumerate(ended) if i >= before and w.probability < self._settings.doubtful)
-        shown = ended[: next(doubtful, len(ended))]
-        utterance.agreement.feed(shown, heard_ms)
-        self._trim(utterance, heard_ms)
+        behind = len(ended) - len(utterance.agreement.behind_settled(ended))
+        was_shown = behind + len(utterance.agreement.open_tail)  # what was shown is not hidden again
+        doubtful = (i for i, w in enumerate(ended) if i >= was_shown and w.probability < self._settings.doubtful)
+        utterance.agreement.feed(ended[: next(doubtful, len(ended))], heard_ms)
+        if window.purpose == "settle" and window.start_ms == self._ms(self._sound_start) and utterance is self._current:
+            self._trim(utterance, words, heard_ms)
         return [self._open(utterance, heard_ms, hypothesis.stamps)]
 
     def _open(self, utterance: _Utterance, heard_ms: int, stamps: dict[str, float]) -> PartialTranscript:
+        agreement = utterance.agreement
         return PartialTranscript(
-            utterance.id, self._speaker, utterance.start_ms, heard_ms,
-            (*utterance.before, *utterance.agreement.settled), utterance.agreement.open_tail, stamps,
+            utterance.id, self._speaker, utterance.start_ms, heard_ms, agreement.settled, agreement.open_tail, stamps
         )  # fmt: skip
 
-    def _speculated(self, utterance: _Utterance, window: Window, words: tuple[Word, ...], hypothesis: Hypothesis) -> list[Transcript]:
-        end_sample = (window.start_ms - self._origin_ms) * SAMPLES_PER_MS + len(window.samples)
-        if utterance.speculative_end < 0 or abs(end_sample - utterance.speculative_window_end) > SAMPLES_PER_MS:
+    def _speculated(self, utterance: _Utterance, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
+        guess = utterance.guess
+        if guess is None or abs(_end_ms(window) - self._ms(guess.window_end)) > 1:
             return []  # speech went on meanwhile; a newer window says more
+        words = believed(hypothesis, utterance.speech_chunks, utterance.before)
         if utterance.ended is not None:
-            return self._final(utterance, words, hypothesis.stamps, hypothesis.model)
-        utterance.speculation, utterance.speculation_stamps, utterance.speculation_model = (
-            words,
-            hypothesis.stamps,
-            hypothesis.model,
-        )
-        heard_ms = window.start_ms + len(window.samples) // SAMPLES_PER_MS
-        utterance.agreement.feed(words, heard_ms)
-        return [self._open(utterance, heard_ms, hypothesis.stamps)]
+            return self._final(utterance, words, hypothesis)
+        guess.words, guess.hypothesis = words, hypothesis
+        utterance.heard_ms = _end_ms(window)
+        utterance.agreement.feed((*utterance.before, *words), utterance.heard_ms)
+        return [self._open(utterance, utterance.heard_ms, hypothesis.stamps)]
 
-    def settled(self) -> list[Transcript]:
-        """Finals that need no further decode: an utterance ended whose speculation is back already."""
-        done: list[Transcript] = []
-        for utterance in self._ready:
-            done += self._final(
-                utterance,
-                utterance.speculation or (),
-                utterance.speculation_stamps,
-                utterance.speculation_model,
-            )
-        self._ready.clear()
-        return done
-
-    def _final(self, utterance: _Utterance, words: tuple[Word, ...], stamps: dict[str, float], model: str) -> list[Transcript]:
-        self._closing.pop(utterance.id, None)
-        if utterance.final_sent or utterance.ended is None:
+    def _final(self, utterance: _Utterance, words: tuple[Word, ...], hypothesis: Hypothesis) -> list[Transcript]:
+        if self._closing.pop(utterance.id, None) is None or utterance.ended is None:
             return []
-        utterance.final_sent = True
         everything = (*utterance.before, *words)
-        spoken = " ".join(w.text for w in everything)
-        text = written(spoken)
-        return [
-            FinalTranscript(
-                utterance=utterance.id,
-                speaker=self._speaker,
-                start_ms=everything[0].start_ms if everything else utterance.start_ms,
-                end_ms=everything[-1].end_ms if everything else self._ms(utterance.ended.speech_end),
-                words=everything,
-                text=text,
-                spoken=spoken if spoken != text else None,
-                model=model,
-                stamps=stamps,
+        text, spoken = _as_written(everything)
+        final = FinalTranscript(
+            utterance=utterance.id,
+            speaker=self._speaker,
+            start_ms=everything[0].start_ms if everything else utterance.start_ms,
+            end_ms=everything[-1].end_ms if everything else self._ms(utterance.ended.speech_end),
+            words=everything,
+            text=text,
+            spoken=spoken,
+            model=hypothesis.model,
+            stamps=hypothesis.stamps,
+            level_db=utterance.level_db,
+        )
+        if utterance.sound is not None and everything:
+            self._ask_again(utterance, final)
+        return [final]
+
+    def _ask_again(self, utterance: _Utterance, final: FinalTranscript) -> None:
+        assert utterance.sound is not None
+        while len(self._rereading) >= _REREADS:  # there is no time for all: the newest matter
+            self._rereading.pop(next(iter(self._rereading)))
+        self._rereading[utterance.id] = final
+        self._reread_windows.append(
+            Window(
+                self._call, self._speaker, utterance.id, utterance.sound, self._ms(utterance.sound_start), "second", hotwords=self._hints.words
             )
-        ]
+        )  # fmt: skip
+
+    def _reread(self, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
+        final = self._rereading.pop(window.utterance, None)
+        if final is None:
+            return []
+        words = believed(hypothesis, len(window.samples) // CHUNK)
+        if not words or " ".join(w.text for w in words) == " ".join(w.text for w in final.words):
+            return []
+        text, spoken = _as_written(words)
+        better = replace(
+            final, words=words, text=text, spoken=spoken, start_ms=words[0].start_ms, end_ms=words[-1].end_ms,
+            model=hypothesis.model, stamps=hypothesis.stamps,
+        )  # fmt: skip
+        return [TranscriptRevision(better)]
 
     # ---- the sound that is kept
 
-    def _trim(self, utterance: _Utterance, heard_ms: int) -> None:
-        """Cut the sound behind settled words when the window grew long; they move to ``before`` and serve as prompt."""
-        settled = utterance.agreement.settled
-        start_ms = self._ms(self._sound_start)
-        if heard_ms - start_ms < self._settings.trim_ms or utterance.speculative_end >= 0:
+    def _trim(self, utterance: _Utterance, words: tuple[Word, ...], heard_ms: int) -> None:
+        """Cut the sound behind words of a full reading that lie far enough back; they are final and serve as prompt."""
+        if utterance.guess is not None:
             return
-        cut = next(
-            (i for i in range(len(settled) - 1, -1, -1) if settled[i].end_ms <= heard_ms - self._settings.keep_ms),
-            None,
-        )
-        if cut is None or cut < 2:
+        sure = [i for i in range(len(words) - 1) if words[i].end_ms <= heard_ms - self._settings.keep_ms]
+        if len(sure) < 3:
             return
-        keep_from = settled[cut].end_ms
-        if cut + 1 < len(settled):  # in the middle of the gap, so that no word is heard twice
-            keep_from = max(keep_from, (keep_from + settled[cut + 1].start_ms) // 2)
-        utterance.before = (*utterance.before, *settled[: cut + 1])
-        utterance.agreement.settled = settled[cut + 1 :]
-        self._sound_from((keep_from - self._origin_ms) * SAMPLES_PER_MS)
+        # in the widest gap of the last few words, so that no word is cut
+        cut = max(sure[-5:], key=lambda i: (words[i + 1].start_ms - words[i].end_ms, i))
+        at_ms = max(words[cut].end_ms, (words[cut].end_ms + words[cut + 1].start_ms) // 2)
+        utterance.before = (*utterance.before, *words[: cut + 1])
+        sample = (at_ms - self._origin_ms) * SAMPLES_PER_MS
+        if self._settings.reread:
+            utterance.trimmed.append(self._sound[: sample - self._sound_start].copy())
+        self._sound_from(sample)
 
     def _sound_from(self, sample: int) -> None:
         drop = max(0, min(sample - self._sound_start, len(self._sound)))
@@ -371,23 +441,12 @@ class SpeakerListener:
         return self._origin_ms + sample // SAMPLES_PER_MS
 
 
-def _joined(hypothesis: Hypothesis) -> tuple[Word, ...]:
-    """The words as they are shown: "speech", "-to", "-text" is one word."""
-    words: list[Word] = []
-    for each in hypothesis.words:
-        if words and each.text[0] == "-" and each.text[1:2].isalnum():
-            before = words[-1]
-            words[-1] = Word(before.text + each.text, before.start_ms, each.end_ms, min(before.probability, each.probability))
-        else:
-            words.append(Word(each.text, each.start_ms, each.end_ms, each.probability))
-    return tuple(words)
+def _end_ms(window: Window) -> int:
+    return window.start_ms + len(window.samples) // SAMPLES_PER_MS
 
 
-def _continued(before: tuple[Word, ...], words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Without the words at the start that are the end of ``before`` once more: their last sound lies behind the cut."""
-    for count in (3, 2, 1):
-        if len(before) < count or len(words) < count or words[0].start_ms > before[-1].end_ms + _SEAM_MS:
-            continue
-        if [plain(w.text) for w in before[-count:]] == [plain(w.text) for w in words[:count]]:
-            return words[count:]
-    return words
+def _as_written(words: tuple[Word, ...]) -> tuple[str, str | None]:
+    """The text as people write it, and the spoken form where it differs."""
+    spoken = " ".join(w.text for w in words)
+    text = written(spoken)
+    return text, spoken if spoken != text else None

@@ -36,7 +36,9 @@ class PartialTranscript:
 
 @dataclass(frozen=True, slots=True)
 class FinalTranscript:
-    """A finished utterance. ``text`` is as people write it; ``spoken`` is the spoken form where it differs."""
+    """A finished utterance. ``text`` is as people write it; ``spoken`` is the spoken form where it differs.
+
+    ``level_db``: loudness of its speech in dBFS; None where it was not measured."""
 
     utterance: str
     speaker: Speaker
@@ -47,6 +49,7 @@ class FinalTranscript:
     spoken: str | None = None
     model: str = ""
     stamps: dict[str, float] = field(default_factory=dict)
+    level_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from voice.vad import CHUNK, CHUNK_MS
 
 @dataclass(frozen=True, slots=True)
 class SegmenterSettings:
-    """Times in ms. ``pause_ms``: silence after which a decode is worth trying; ``endpoint_ms``: silence that ends an utterance.
+    """Times in ms. ``pause_ms``: silence after which the last word is worth a look; ``likely_ms``: silence after which the
+    whole utterance is worth a decode; ``endpoint_ms``: silence that ends it.
 
     ``short_endpoint_ms`` holds for utterances under ``short_ms`` ("yeah", "mm-hm" are often followed by more).
     ``longest_ms``: an utterance longer than this is cut at its next quiet chunk, or at ``hard_ms`` anywhere.
@@ -19,6 +20,7 @@ class SegmenterSettings:
     start_ms: int = 64
     pre_roll_ms: int = 256
     pause_ms: int = 96
+    likely_ms: int = 224
     endpoint_ms: int = 512
     short_endpoint_ms: int = 640
     short_ms: int = 700
@@ -28,8 +30,8 @@ class SegmenterSettings:
     def __post_init__(self) -> None:
         if not 0 < self.stop_threshold <= self.start_threshold < 1:
             raise ValueError("thresholds: 0 < stop <= start < 1")
-        if not 0 < self.pause_ms < self.endpoint_ms <= self.hard_ms:
-            raise ValueError("times: 0 < pause < endpoint <= hard")
+        if not 0 < self.pause_ms <= self.likely_ms < self.endpoint_ms <= self.hard_ms:
+            raise ValueError("times: 0 < pause <= likely < endpoint <= hard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,12 @@ class UtteranceGrew:
 
 @dataclass(frozen=True, slots=True)
 class UtterancePaused:
-    """The first silence: perhaps the end. ``speech_end`` is the last sample of speech."""
+    """Silence: perhaps the end. ``speech_end`` is the last sample of speech; ``likely`` the second time, when it has lasted."""
 
     start_sample: int
     end_sample: int
     speech_end: int
+    likely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,6 @@ class Segmenter:
         self._speech_end = 0
         self._speech_chunks = 0
         self._silent_ms = 0
-        self._paused = False
 
     @property
     def open(self) -> bool:
@@ -95,7 +97,7 @@ class Segmenter:
 
     def reset(self) -> None:
         """Forget what is open without an event (its sound was erased)."""
-        self._start, self._rising, self._silent_ms, self._paused = None, 0, 0, False
+        self._start, self._rising, self._silent_ms = None, 0, 0
 
     def _listen(self, probability: float) -> list[UtteranceEvent]:
         self._rising = self._rising + 1 if probability >= self._settings.start_threshold else 0
@@ -104,14 +106,14 @@ class Segmenter:
         pre_roll = self._settings.pre_roll_ms * 16 + self._rising * CHUNK
         self._start = max(0, self._sample - pre_roll)
         self._speech_end, self._speech_chunks = self._sample, self._rising
-        self._silent_ms, self._paused, self._rising = 0, False, 0
+        self._silent_ms, self._rising = 0, 0
         return [UtteranceGrew(self._start, self._sample)]
 
     def _follow(self, probability: float) -> list[UtteranceEvent]:
         assert self._start is not None
         settings, length_ms = self._settings, (self._sample - self._start) // 16
         if probability >= settings.stop_threshold:
-            self._speech_end, self._silent_ms, self._paused = self._sample, 0, False
+            self._speech_end, self._silent_ms = self._sample, 0
             self._speech_chunks += 1
             if length_ms >= settings.hard_ms:
                 return self._cut()
@@ -123,9 +125,9 @@ class Segmenter:
         endpoint = settings.short_endpoint_ms if spoken_ms < settings.short_ms else settings.endpoint_ms
         if self._silent_ms >= endpoint:
             return [self._end(self._sample, cut=False)]
-        if self._silent_ms >= settings.pause_ms and not self._paused:
-            self._paused = True
-            return [UtterancePaused(self._start, self._sample, self._speech_end)]
+        for due_ms, likely in ((settings.pause_ms, False), (settings.likely_ms, True)):
+            if due_ms <= self._silent_ms < due_ms + CHUNK_MS:
+                return [UtterancePaused(self._start, self._sample, self._speech_end, likely)]
         return []
 
     def _cut(self) -> list[UtteranceEvent]:
@@ -136,5 +138,5 @@ class Segmenter:
     def _end(self, end: int, *, cut: bool) -> UtteranceEnded:
         assert self._start is not None
         ended = UtteranceEnded(self._start, end, self._speech_end, self._speech_chunks * CHUNK_MS, cut)
-        self._start, self._silent_ms, self._paused, self._rising = None, 0, False, 0
+        self._start, self._silent_ms, self._rising = None, 0, 0
         return ended

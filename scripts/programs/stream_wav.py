@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +71,22 @@ async def stream(file: Path, models: Models, listener: SpeakerListener, printer:
         printer.say({"kind": "eof"})
         await windows.close()
 
-    async def decode(final: bool) -> None:
+    async def decode(following: Callable[[], Awaitable[Window]]) -> None:
         while True:
             try:
-                window: Window = await (windows.final() if final else windows.partial())
+                window = await following()
             except WindowsClosed:
                 return
-            for transcript in listener.heard(window, await models.transcribe(window)):
+            hypothesis = await models.transcribe(window)
+            if window.purpose in ("partial", "settle"):
+                listener.pace(hypothesis.decode_ms)
+            for transcript in listener.heard(window, hypothesis):
                 printer.transcript(transcript)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hear())
-        group.create_task(decode(final=True))
-        group.create_task(decode(final=False))
+        for following in (windows.final, windows.tail, windows.partial):
+            group.create_task(decode(following))
 
 
 async def main() -> int:

@@ -40,12 +40,14 @@ def test_an_utterance_begins_before_its_first_speech() -> None:
     assert first.start_sample == 960 * 16 - 256 * 16
 
 
-def test_the_first_silence_pauses_once_before_the_end() -> None:
-    """A silence is told at about 100 ms and ends the utterance at the endpoint."""
+def test_a_silence_is_told_twice_before_the_end() -> None:
+    """A silence is told when it begins and when it has lasted, and ends the utterance at the endpoint."""
     events = heard(Segmenter(), (0.0, 960), (0.9, 1280), (0.05, 1280))
     pauses = [e for e in events if isinstance(e, UtterancePaused)]
     ends = [e for e in events if isinstance(e, UtteranceEnded)]
-    assert len(pauses) == len(ends) == 1
+    assert [p.likely for p in pauses] == [False, True]
+    assert len(ends) == 1
+    assert pauses[1].end_sample - pauses[1].speech_end == 224 * 16
     assert pauses[0].end_sample - pauses[0].speech_end == 96 * 16
     assert ends[0].end_sample - ends[0].speech_end == 512 * 16
     assert ends[0].speech_end == pauses[0].speech_end == (960 + 1280) * 16

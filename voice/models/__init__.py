@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors: TypeAlias = NDArray[np.float32]
-Pass: TypeAlias = Literal["partial", "speculative", "final", "second"]
+# partial: while speech goes on; settle: all of a long utterance so far; tail: the first silence; speculative: a silence
+# that is likely the end; final: the end; second: once more by a larger model
+Pass: TypeAlias = Literal["partial", "settle", "tail", "speculative", "final", "second"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,7 @@ from voice.models.onnx import SentenceVectors
 from voice.models.weights import MINILM, WHISPER, WeightsRefused, file_of, folder_of
 from voice.models.whisper import RecogniserFailed, Whisper, cuda_devices
 
-_URGENCY: Final[dict[Pass, int]] = {"final": 0, "speculative": 1, "partial": 2, "second": 3}
+_URGENCY: Final[dict[Pass, int]] = {"final": 0, "tail": 1, "speculative": 2, "partial": 3, "settle": 3, "second": 4}
 _MESSAGE_LIMIT: Final = 4 << 20  # 30 s of sound is 0.96 MB; a longer message is a fault
 
 
