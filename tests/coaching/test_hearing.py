@@ -129,8 +129,7 @@ async def heard(scene: Scene, models: Recogniser, consent: ConsentChanged) -> tu
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hearing.hear(scene))
-        group.create_task(hearing.decode_finals())
-        group.create_task(hearing.decode_partials())
+        group.create_task(hearing.decode())
         group.create_task(consume())
     return log, finals
 

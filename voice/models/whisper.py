@@ -41,7 +41,7 @@ class Decoding:
 
 
 DECODINGS: Final[dict[Pass, Decoding]] = {
-    "partial": Decoding(trailing_s=2.5),
+    "partial": Decoding(trailing_s=4.0),
     "tail": Decoding(trailing_s=4.0),
     "settle": Decoding(trailing_s=6.0),
     "speculative": Decoding(trailing_s=6.0),
