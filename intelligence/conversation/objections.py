@@ -6,12 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from intelligence.conversation.classifier import Head, load_head
-from intelligence.conversation.objection_cues import columns
+from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
 from intelligence.conversation.turns import Conversation, Finding, Reading
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
-_PARTIAL_EXTRA: Final = 0.15  # half a sentence may still turn round, so it must be surer
 
 _WHY: Final = {
     "price": "speaks against the price",
@@ -64,21 +62,21 @@ class ObjectionDetector:
 
     name = "objections"
 
-    def __init__(self, head: Head | None = None) -> None:
-        self._head = head if head is not None else load_head(WEIGHTS)
+    def __init__(self, head: ObjectionHead | None = None) -> None:
+        self._head = head if head is not None else load_objection_head(WEIGHTS)
         self._rule = f"objections-model@{self._head.digest[:8]}"
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a sentence is judged alone
         turn = reading.turn
         if turn.speaker != "prospect" or not reading.sentences:
             return []
-        table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences))
+        table = self._head.probabilities(reading.sentences, reading.vectors)
+        bars = self._head.partial if turn.partial else self._head.thresholds
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
             best = int(np.argmax(table[:, column]))
             confidence = float(table[best, column])
-            bar = float(self._head.thresholds[column]) + (_PARTIAL_EXTRA if turn.partial else 0.0)
-            if confidence < min(bar, 0.95):
+            if confidence < bars[column]:
                 continue
             quote = reading.sentences[best]
             found.append(

@@ -5,6 +5,7 @@ import pytest
 
 from intelligence.conversation.classifier import WIDTH, features, load_head, save_head
 from intelligence.conversation.objection_cues import cues
+from intelligence.conversation.objection_head import concepts, load_objection_head
 from intelligence.conversation.objections import WEIGHTS, ObjectionDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
@@ -66,7 +67,7 @@ def test_a_changed_weight_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_head_matches_its_hash() -> None:
     """The packaged head loads and knows thirteen objections."""
-    assert len(load_head(WEIGHTS).labels) == 13
+    assert len(load_objection_head(WEIGHTS).labels) == 13
 
 
 def test_features_ignore_case_and_punctuation() -> None:
@@ -80,3 +81,17 @@ def test_a_cue_taken_back_is_no_cue() -> None:
     """A turn of phrase taken back in the same breath counts for nothing."""
     assert "commission" in cues("The commission is too high.")
     assert cues("The commission is too high for some, that doesn't bother me.") == frozenset()
+
+
+def test_ideas_are_read_whatever_the_word() -> None:
+    """Words of one sense give the same idea, in the order in which they were said."""
+    assert concepts("my wife decides")[0] == concepts("my brother decides")[0] == "relative"
+    assert concepts("Let us hold off until summer.").index("wait") < concepts("Let us hold off until summer.").index("later")
+
+
+def test_a_head_trained_for_other_inputs_is_refused(tmp_path: Path) -> None:
+    """A weight file of an older make is refused although its hash is right."""
+    file = tmp_path / "head.npz"
+    save_head(file, ["price"], {"weights": np.zeros((1, WIDTH), np.float32), "bias": np.ones(1, np.float32)})
+    with pytest.raises(WeightsRefused):
+        load_objection_head(file)
