@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from web.api import calls as calls_api
-from web.api import more
+from web.api import conversations, more
 from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
 from web.calls import Calls, NotLive, UnknownCall
 from web.compose import Machine
@@ -56,6 +56,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     app.add_exception_handler(NotLive, over)
     app.include_router(calls_api.router)
     app.include_router(more.router)
+    app.include_router(conversations.router)
     _sockets(app)
     _pages(app)
     return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))

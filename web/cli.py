@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from coaching.playbook import PlaybookRefused
+from intelligence.conversation.fitting import NotEnoughCalls
 from voice.legs.microphone import MicrophoneMissing, devices
 from voice.models.weights import SILERO, WHISPER, WeightsRefused, file_of, folder_of
 from voice.models.whisper import RecogniserFailed
@@ -21,6 +22,7 @@ from web.api.more import missing
 from web.app import build_app
 from web.auth import Doors
 from web.compose import Machine
+from web.fitting import fit_calls
 from web.settings import SettingRefused, Settings
 from web.store import Store
 from web.terminal import first_sentence, listen
@@ -142,6 +144,21 @@ def doctor(settings: Settings) -> int:
     return 1 if wrong else 0
 
 
+async def fit(settings: Settings) -> int:
+    """Calibrates the chance of a next step on the ended calls of this server."""
+    async with _store(settings) as store:
+        machine = await Machine.open(settings, process=False)
+        try:
+            fitted = await fit_calls(store, machine, settings.data)
+        finally:
+            await machine.models.aclose()
+    print(
+        f"{fitted.calibration.n} calls; Brier score out of fold {fitted.brier}, of the prior {fitted.brier_prior}, of the base rate {fitted.brier_rate}"
+    )
+    print("Kept: the chance of a next step now rests on these calls." if fitted.better else "Not kept: it is no better than what we had.")
+    return 0
+
+
 def _device(given: str) -> str | int:
     return int(given) if given.isdigit() else given
 
@@ -159,6 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
         ("doctor", "check what is here and what is missing"),
     ):
         commands.add_parser(name, help=told)
+    kept = commands.add_parser("calls", help="what the ended calls of this server teach")
+    kept.add_argument("what", choices=("fit",), help="fit: calibrate the chance of a next step on their outcomes")
     listening = commands.add_parser("listen", help="coach a call in this terminal, with this computer's microphone")
     listening.add_argument("--agent", type=_device, help="your microphone: a name or number (default: the system's)")
     listening.add_argument("--prospect", type=_device, help="the other side: a loopback or monitor device")
@@ -172,6 +191,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return serve(settings)
             case "sign-in":
                 return asyncio.run(sign_in(settings))
+            case "calls":
+                return asyncio.run(fit(settings))
             case "listen" if chosen.devices:
                 for each in devices():
                     print(f"{each.number:3}  {each.name}{'  (default)' if each.default else ''}")
@@ -183,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BaseExceptionGroup as failed:
         print(first_sentence(failed.exceptions), file=sys.stderr)
         return 1
-    except (SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused) as refused:
+    except (NotEnoughCalls, SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused) as refused:
         print(refused, file=sys.stderr)
         return 1
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +14,12 @@ from coaching.events import CallStarted
 from coaching.playbook import DEFAULT_PLAYBOOK, PlaybookFile
 from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
+from intelligence.conversation.advanced import AdvancedConversationIntelligence
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.qualification import QualificationSheet
 from intelligence.conversation.signals import SignalDetector
 from intelligence.conversation.stages import StageTracker
+from intelligence.conversation.trajectory import Calibration
 from intelligence.conversation.turns import Detector
 from voice.frames import Speaker
 from voice.legs import Leg
@@ -93,3 +96,18 @@ def detectors() -> list[Detector]:
         if importlib.util.find_spec(f"intelligence.conversation.{module}") is not None:
             found.append(getattr(importlib.import_module(f"intelligence.conversation.{module}"), name)())
     return found
+
+
+def conversation_intelligence(
+    machine: Machine, calibration: Calibration, won_stages: Sequence[Sequence[str]]
+) -> AdvancedConversationIntelligence:
+    """The analysis of whole histories, with this machine's models and playbook."""
+    playbook = machine.playbook.current()
+    return AdvancedConversationIntelligence(
+        machine.models.embed,
+        detectors,
+        questions=playbook.questions,
+        bridges=playbook.bridges,
+        calibration=calibration,
+        won_stages=won_stages,
+    )
