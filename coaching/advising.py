@@ -57,6 +57,7 @@ class Advising:
         for slot in state.sheet.values():
             self._sheet.restore(Slot(slot.slot, slot.value, slot.shown, slot.quote, slot.utterance, slot.confidence))
         self._stages.restore(state.stage)
+        self._suggestions.restore(state.cards.values())
 
     async def feed(self, heard: Transcript | Tick) -> None:
         match heard:
@@ -84,8 +85,8 @@ class Advising:
         live.utterance[partial.speaker] = partial.utterance
         live.stamps = partial.stamps
         self._record.publish()
-        if partial.speaker == "agent" and (partial.settled or partial.open_tail):
-            self._suggestions.agent_said(partial.heard_ms, open_=True)
+        if said := (*partial.settled, *partial.open_tail):
+            self._spoke(partial.speaker, said[-1].end_ms, " ".join(w.text for w in said), open_=True)
         if fresh and len(partial.settled) >= _TAIL_MIN_WORDS:
             text = " ".join(w.text for w in partial.settled)
             turn = Turn(
@@ -106,8 +107,7 @@ class Advising:
             )
         )  # fmt: skip
         self._record.publish()
-        if final.speaker == "agent":
-            self._suggestions.agent_said(final.end_ms, open_=False)
+        self._spoke(final.speaker, final.end_ms, final.text, open_=False)
         if not final.text:
             return
         self._talk.feed(final)
@@ -127,6 +127,13 @@ class Advising:
             )
         )  # fmt: skip
 
+    def _spoke(self, speaker: str, end_ms: int, text: str, *, open_: bool) -> None:
+        """Who has the word is judged by recognised words, never by sound."""
+        if speaker == "agent":
+            self._suggestions.agent_said(end_ms, open_=open_, text=text)
+        elif text:
+            self._suggestions.prospect_said(end_ms)
+
     async def _found(self, turn: Turn, findings: list[Finding], stamps: dict[str, float]) -> None:
         now_ms = max(turn.end_ms, self._record.live.audio_ms)
         ids = {id(f): f"{turn.utterance}-{number}" for number, f in enumerate(findings) if f.speaker != "supervisor"}
@@ -138,15 +145,15 @@ class Advising:
                     confidence=change.confidence, audio_ms=turn.end_ms,
                 )
             )  # fmt: skip
-            self._suggestions.heard.update(_slots(change.slot, change.shown))
+            self._suggestions.filled(change.slot, change.shown, now_ms)
         if (stage := self._stages.changed()) is not None:
             events.append(StageChanged(stage=stage[0], why=stage[1], audio_ms=turn.end_ms))
         await self._record.log(*events)
+        await self._record.log(*self._suggestions.answered_by(turn, findings, now_ms))
         await self._record.log(*self._suggestions.retract(turn.utterance, {f.label for f in findings}, now_ms))
         await self._show(self._suggestions.feed(findings, ids, now_ms), stamps)
-        room = turn.speaker == "prospect" and not self._suggestions.open_cards()
-        if room and (missing := self._sheet.ask_next()):
-            await self._show(self._suggestions.ask(missing, now_ms), stamps)
+        asked = self._suggestions.ask(self._sheet.worth_asking(), turn, findings, self._stages.stage, now_ms)
+        await self._show(asked, stamps)
 
     async def _show(self, events: Sequence[SuggestionShown | SuggestionChanged], stamps: dict[str, float]) -> None:
         coached = {**stamps, "coached": time.time()}
@@ -174,9 +181,3 @@ def _heard(words: Sequence[Word]) -> list[WordHeard]:
 
 def _words(words: Sequence[Word]) -> tuple[TurnWord, ...]:
     return tuple(TurnWord(w.text, w.start_ms, w.end_ms, w.probability) for w in words)
-
-
-def _slots(slot: str, shown: str) -> dict[str, str]:
-    """What a saying's {slot} may be filled with: only what is sure and short."""
-    names = {"price": "price", "location": "place", "decision_makers": "relation", "timeframe": "when"}
-    return {names[slot]: shown} if slot in names and "?" not in shown and len(shown.split()) <= 4 else {}

@@ -28,6 +28,7 @@ class Policy(_Strict):
     expires_s: int = Field(default=40, ge=5)
     least_confidence: float = Field(default=0.55, ge=0, le=1)
     least_confidence_partial: float = Field(default=0.72, ge=0, le=1)
+    light_every_s: int = Field(default=180, ge=0)
 
 
 class Saying(_Strict):
@@ -36,10 +37,13 @@ class Saying(_Strict):
 
 
 class Answer(_Strict):
+    """``once``: one card of this kind per call is enough."""
+
     title: str
     why: str
     say: list[Saying] = Field(min_length=1)
     ask: str = ""
+    once: bool = False
 
 
 class Playbook(_Strict):

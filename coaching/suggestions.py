@@ -1,46 +1,44 @@
 """Findings -> cards: few, well timed, at most one for one thing. Pure; times are media time in ms.
 
-Silent by default. Compliance comes first and is never held back; everything else waits until the agent is not in
-mid-sentence (judged by the agent's own words), within a budget of attention.
+Silent by default. pacing.py says when a card may come up, fitting.py and uptake.py which words it has, figures.py that no
+figure on it is without a source. A card that was readable is never removed: it greys, folds or is answered.
 """
 
-import re
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from coaching.events import Card, SuggestionChanged, SuggestionShown
-from coaching.playbook import Answer, Playbook, Saying
+from coaching.figures import FigureSources, figures_in
+from coaching.fitting import Side, filled, slots_of
+from coaching.pacing import LIGHT, UNPACED, Budget, Talking, waits_ms, weight
+from coaching.playbook import MOST_WORDS, Answer, Playbook, Policy, Saying
+from coaching.state import ShownCard
+from coaching.uptake import Tally, Uptake
 from intelligence.conversation.turns import Finding, Turn
 
-# What weighs more goes first: the moments of the taxonomy, slips and traps before everything.
-PRIORITY: Final = (
-    "slip",
-    "trap_question",
-    "do_not_call",
-    "objection",
-    "fear_or_pressure",
-    "buying_signal",
-    "wrong_fact",
-    "missing_question",
-    "thinking_aloud",
-)
 KINDS: Final = {
     "objection": "objection_response", "trap_question": "neutral_answer", "slip": "compliance_warning", "fear_or_pressure": "empathy",
     "buying_signal": "close_now", "missing_question": "missing_question", "wrong_fact": "wrong_fact", "thinking_aloud": "let_them_talk",
     "market_named": "market_fact", "document_cited": "document_fact", "voicemail": "voicemail_message", "call_screening": "screening_answer",
     "do_not_call": "neutral_answer",
 }  # fmt: skip
-_UNPACED: Final = frozenset({"slip", "trap_question", "do_not_call"})
-_MID_SENTENCE_MS: Final = 700  # after the agent's last own word the turn is taken to be open for so long
-_FIGURE: Final = re.compile(r"\d[\d,.]*")
+_SIGNALS: Final = {"do_not_call": "do_not_call", "stress": "fear_or_pressure", "buying_interest": "buying_signal"}
+_DETECTORS: Final = frozenset({"slip", "trap_question", "wrong_fact"})  # their words come from a detector, not from the playbook
+_ASKING_STAGES: Final = frozenset({"opening", "discovery", "presentation"})
+_FEET_MS: Final = 45_000  # the call has found its feet
+_STUCK_MS: Final = 40_000  # the sheet has not filled for so long
+_AFTER_WEIGHTY_MS: Final = 20_000
+_ROOM_MS: Final = 2500  # nobody has said a word for so long; a first word is recognised about a second after it begins
+_MOST_SHOWN: Final = 200
+
+Changes: TypeAlias = list[SuggestionShown | SuggestionChanged]
 
 
 @dataclass(slots=True)
 class _Waiting:
     card: Card
-    moment: str
+    saying: str
     since_ms: int
     partial: bool
 
@@ -55,82 +53,138 @@ class _Shown:
 
 @dataclass(slots=True)
 class SuggestionPolicy:
-    """feed() findings as they come, tick() as media time passes; both give events for the log."""
+    """feed() findings as they come, tick() as media time passes; both give events for the log.
+
+    ``side``: buyer or seller when known from the start. ``paced=False`` shows all that is noticed (evaluation).
+    ``past``: what earlier calls say about the playbook's sayings.
+    """
 
     playbook: Callable[[], Playbook]
     breaks_rule: Callable[[str], str | None]
-    side: str = ""  # buyer or seller, when known
+    side: str = ""
     paced: bool = True
-    heard: dict[str, str] = field(default_factory=dict)  # slot -> words for {price}, {place}, {relation}, {when}
-    figures: set[str] = field(default_factory=set)  # every figure that somebody said: the number guard's source
-    _waiting: list[_Waiting] = field(default_factory=list)  # bounded: one per thing, expired ones go
+    past: Mapping[str, Tally] = field(default_factory=dict)
+    heard: dict[str, str] = field(default_factory=dict)  # words for {name}, {price}, {place}, {relation}, {when}
+    figures: FigureSources = field(default_factory=FigureSources)  # the number guard
+    _talking: Talking = field(default_factory=Talking)
+    _budget: Budget = field(default_factory=Budget)
+    _uptake: Uptake = field(init=False)
+    _side: Side = field(init=False)
+    _waiting: list[_Waiting] = field(default_factory=list)  # bounded: one per thing, late ones go
     _shown: dict[str, _Shown] = field(default_factory=dict)
-    _times: deque[int] = field(default_factory=deque)
-    _said_ms: int = -10_000  # end of the agent's newest own word
-    _said_open: bool = False
     _count: int = 0
     _last_of: dict[str, int] = field(default_factory=dict)
-    _uses: dict[str, int] = field(default_factory=dict)
+    _weighty_ms: int = -_AFTER_WEIGHTY_MS
+    _filled_ms: int = 0
 
-    def agent_said(self, end_ms: int, *, open_: bool) -> None:
-        """The agent's own words were recognised up to ``end_ms``; ``open_``: the utterance goes on."""
-        self._said_ms, self._said_open = max(self._said_ms, end_ms), open_
+    def __post_init__(self) -> None:
+        self._side = Side(self.side)
+        self._uptake = Uptake({saying: Tally(t.shown, t.used, t.helpful, t.ignored) for saying, t in self.past.items()})
+
+    @property
+    def _policy(self) -> Policy:
+        return self.playbook().policy
+
+    # ---- what was heard
+
+    def agent_said(self, end_ms: int, *, open_: bool, text: str = "") -> None:
+        """The agent's own words were recognised up to ``end_ms``, the end of the newest; ``open_``: the utterance goes on."""
+        self._talking.agent(end_ms, open_=open_, text=text)
+        self._no_room()
+
+    def prospect_said(self, end_ms: int) -> None:
+        self._talking.prospect(end_ms)
+        self._no_room()
 
     def heard_turn(self, turn: Turn) -> None:
-        """Figures that somebody said may stand on a card."""
-        self.figures.update(_digits(turn.text))
+        """Figures that somebody said may stand on a card; words show the side of the table."""
+        self.figures.hear(turn.text)
+        self._side.hear(turn.text)
 
-    def feed(self, findings: list[Finding], ids: dict[int, str], now_ms: int) -> list[SuggestionShown | SuggestionChanged]:
+    def filled(self, slot: str, shown: str, now_ms: int) -> None:
+        """A slot of the sheet was filled."""
+        self.heard.update(slots_of(slot, shown))
+        self.figures.hear(shown)
+        self._filled_ms = now_ms
+
+    def answered_by(self, turn: Turn, findings: Sequence[Finding], now_ms: int) -> list[SuggestionChanged]:
+        """What a turn makes of the cards that stand: used by the agent's words, helpful by what the prospect then does."""
+        if turn.speaker == "agent":
+            events = self._uptake.agent_turn(turn.text, turn.end_ms, now_ms)
+        else:
+            events = self._uptake.prospect_turn(turn.text, findings, now_ms)
+        for event in events:
+            self.answered(event.card, event.change)
+        return events
+
+    def restore(self, cards: Iterable[ShownCard]) -> None:
+        """A call that goes on: what was shown was shown, and counts."""
+        for shown in cards:
+            card, closed = shown.card, shown.state != "shown"
+            self._count = max(self._count, int(card.id[1:]))
+            self._shown[card.id] = _Shown(card, shown.shown_ms, partial=False, closed=closed)
+            self._last_of[f"{card.moment}/{card.label}"] = shown.shown_ms
+            self._budget.spend(card.moment, shown.shown_ms)
+
+    # ---- findings and time become cards
+
+    def feed(self, findings: Sequence[Finding], ids: Mapping[int, str], now_ms: int) -> Changes:
         """``ids``: id(finding) -> the finding's id in the log, for the card's trace."""
         for finding in findings:
             self._consider(finding, ids.get(id(finding), ""), now_ms)
         return self.tick(now_ms)
 
-    def tick(self, now_ms: int) -> list[SuggestionShown | SuggestionChanged]:
-        policy = self.playbook().policy
-        events: list[SuggestionShown | SuggestionChanged] = []
+    def tick(self, now_ms: int) -> Changes:
+        events: Changes = []
         for shown in self._shown.values():
-            if not shown.closed and now_ms - shown.at_ms > policy.expires_s * 1000:
+            if not shown.closed and now_ms - shown.at_ms > self._policy.expires_s * 1000:
                 shown.closed = True
                 events.append(SuggestionChanged(card=shown.card.id, change="expired", audio_ms=now_ms))
-        self._waiting = [w for w in self._waiting if now_ms - w.since_ms <= (12_000 if w.moment != "slip" else 30_000)]
-        self._waiting.sort(key=lambda w: (PRIORITY.index(w.moment) if w.moment in PRIORITY else len(PRIORITY), -w.card.confidence))
-        while self._waiting and self._may_show(self._waiting[0], now_ms):
-            waiting = self._waiting.pop(0)
-            self._show(waiting, now_ms, events)
+        self._waiting = [w for w in self._waiting if now_ms - w.since_ms <= waits_ms(w.card.moment)]
+        self._waiting.sort(key=lambda w: (weight(w.card.moment), -w.card.confidence))
+        for waiting in list(self._waiting):
+            if self._may_show(waiting, now_ms):
+                self._waiting.remove(waiting)
+                events.append(self._show(waiting, now_ms))
         return events
 
-    def ask(self, slot: str, now_ms: int) -> list[SuggestionShown | SuggestionChanged]:
-        """A missing slot of the sheet, when there is room for a question."""
-        question = self.playbook().questions.get(slot)
-        if question is None or f"missing_question/{slot}" in self._last_of:
+    def ask(self, slots: Sequence[str], turn: Turn, findings: Sequence[Finding], stage: str, now_ms: int) -> Changes:
+        """After a turn: the question for one of the slots that are worth it, when nothing else is up and there is real room.
+
+        The card then waits for a pause; a word of either side sooner than that takes the room away.
+        """
+        busy = turn.speaker != "prospect" or turn.text.rstrip().endswith("?") or stage not in _ASKING_STAGES or now_ms < _FEET_MS
+        weighty = any(f.family in ("objection", "moment", "compliance") or f.label in (*_SIGNALS, "protected_question") for f in findings)
+        recent = now_ms - self._weighty_ms < _AFTER_WEIGHTY_MS or now_ms - self._filled_ms < _STUCK_MS
+        if busy or weighty or self.open_cards() or (recent and self.paced):
             return []
-        bridge = self.playbook().bridges.get(slot, "")
-        say = f"{bridge} {question}".strip()
-        card = self._card("missing_question", slot, "Good moment to ask", say if len(say.split()) <= 20 else question,
-                          f"The sheet has no {slot.replace('_', ' ')} yet.", 0.7, rule=f"questions/{slot}", source="playbook")  # fmt: skip
-        self._wait(card, "missing_question", now_ms, partial=False)
+        questions = self.playbook().questions
+        slot = next((s for s in slots if s in questions and f"missing_question/{s}" not in self._last_of), None)
+        if slot is None:
+            return []
+        bridge = f"{self.playbook().bridges.get(slot, '')} {questions[slot]}".strip()
+        say = bridge if len(bridge.split()) <= MOST_WORDS else questions[slot]
+        answer = Answer(title="Good moment to ask", why=f"The sheet has no {slot.replace('_', ' ')} yet.", say=[Saying(text=say)])
+        if not self._refuse(say):
+            self._wait(self._card("missing_question", slot, answer, say, 0.7, rule=f"questions/{slot}"), say, now_ms, partial=False)
         return self.tick(now_ms)
 
     def retract(self, utterance: str, labels: set[str], now_ms: int) -> list[SuggestionChanged]:
         """The final says otherwise than the partial: its cards grey to taken back, and count as false."""
         events = []
         for shown in self._shown.values():
-            if shown.partial and not shown.closed and shown.card.utterance == utterance:
-                if shown.card.label in labels:
-                    shown.partial = False  # confirmed
-                else:
-                    shown.closed = True
-                    events.append(
-                        SuggestionChanged(
-                            card=shown.card.id, change="taken_back", why="the rest of the sentence says otherwise", audio_ms=now_ms
-                        )
-                    )
+            if not shown.partial or shown.card.utterance != utterance:
+                continue
+            shown.partial = False
+            if shown.card.label not in labels and not shown.closed:
+                shown.closed = True
+                why = "the rest of the sentence says otherwise"
+                events.append(SuggestionChanged(card=shown.card.id, change="taken_back", why=why, audio_ms=now_ms))
         self._waiting = [w for w in self._waiting if not (w.partial and w.card.utterance == utterance and w.card.label not in labels)]
         return events
 
     def answered(self, card: str, change: str) -> None:
-        """The agent dismissed or used a card."""
+        """The agent dismissed a card, or words showed that it was used."""
         if card in self._shown and change in ("dismissed", "used"):
             self._shown[card].closed = True
 
@@ -142,113 +196,100 @@ class SuggestionPolicy:
     def _consider(self, finding: Finding, finding_id: str, now_ms: int) -> None:
         playbook = self.playbook()
         least = playbook.policy.least_confidence_partial if finding.partial else playbook.policy.least_confidence
-        if finding.confidence < least:
-            return
-        made = self._made(finding, playbook)
+        made = self._answer(finding, playbook) if finding.confidence >= least else None
         if made is None:
             return
-        moment, answer, say = made
-        if say is None or self.breaks_rule(say) is not None or not self._figures_known(say):
+        moment, answer = made
+        if moment not in LIGHT:
+            self._weighty_ms = now_ms
+        saying, say = self._saying(answer, own=moment not in _DETECTORS)
+        if say is None or saying is None or (self.paced and moment == "thinking_aloud" and not finding.values.get("agent_broke_in")):
             return
-        source = finding.source or "playbook"
-        card = self._card(
-            moment, finding.label, answer.title, say, answer.why, finding.confidence, finding=finding, finding_id=finding_id, source=source
-        )
-        self._wait(card, moment, now_ms, partial=finding.partial)
+        card = self._card(moment, finding.label, answer, say, finding.confidence, finding=finding, finding_id=finding_id)
+        self._wait(card, saying, now_ms, partial=finding.partial, once=answer.once)
 
-    def _made(self, finding: Finding, playbook: Playbook) -> tuple[str, Answer, str | None] | None:
-        if finding.family == "objection" and finding.label in playbook.objections:
-            answer = playbook.objections[finding.label]
-            return "objection", answer, self._saying(finding.label, answer)
+    def _answer(self, finding: Finding, playbook: Playbook) -> tuple[str, Answer] | None:
+        """The moment that a finding is, and the answer to it; None when it is a reason to stay silent."""
+        if finding.family == "objection":
+            return ("objection", playbook.objections[finding.label]) if finding.label in playbook.objections else None
         if finding.family == "compliance":
             rephrase = str(finding.values.get("rephrase") or "Let me put that differently.")
-            return (
-                "slip",
-                Answer(title=f"Careful: {finding.label.replace('_', ' ')}", why=finding.why, say=[Saying(text=rephrase)]),
-                rephrase,
-            )
+            return "slip", Answer(title=f"Careful: {finding.label.replace('_', ' ')}", why=finding.why, say=[Saying(text=rephrase)])
         if finding.label == "protected_question":
             neutral = str(finding.values.get("answer") or "")
             return (
-                ("trap_question", Answer(title="Answer without judging", why=finding.why, say=[Saying(text=neutral)]), neutral)
-                if neutral
-                else None
+                ("trap_question", Answer(title="Answer without judging", why=finding.why, say=[Saying(text=neutral)])) if neutral else None
             )
-        moment = {"do_not_call": "do_not_call", "stress": "fear_or_pressure", "buying_interest": "buying_signal"}.get(finding.label)
-        if finding.family == "signal" and moment in playbook.moments:
-            answer = playbook.moments[moment]
-            return moment, answer, self._saying(moment, answer)
-        return None
+        moment = finding.label if finding.family == "moment" else _SIGNALS.get(finding.label, "")
+        if moment == "wrong_fact" and finding.values.get("say"):
+            return moment, Answer(title="Check that fact", why=finding.why, say=[Saying(text=str(finding.values["say"]))])
+        return (moment, playbook.moments[moment]) if moment in playbook.moments else None
 
-    def _saying(self, label: str, answer: Answer) -> str | None:
-        """The next saying that fits: the right side of the table, every slot known, not the one said last."""
-        fitting = [s.text for s in answer.say if s.when in ("", self.side)]
-        filled = [t for t in (_filled(text, self.heard) for text in fitting) if t is not None]
-        if not filled:
-            return None
-        turn = self._uses.get(label, 0)
-        return filled[turn % len(filled)]
+    def _saying(self, answer: Answer, *, own: bool) -> tuple[str | None, str | None]:
+        """(saying, its words for this person): the right side of the table, every slot known, every figure sourced, no
+        rule broken; of those the one that is worth most so far. ``own``: the playbook's, which is a source of its figures."""
+        fit: dict[str, str] = {}
+        for saying in answer.say:
+            words = filled(saying.text, self.heard) if saying.when in ("", self._side.side) else None
+            if words is not None and not self._refuse(words, saying.text if own else ""):
+                fit[saying.text] = words
+        best = self._uptake.best(list(fit))
+        return best, fit.get(best or "")
 
-    def _figures_known(self, say: str) -> bool:
-        return all(figure in self.figures for figure in _digits(say))
+    def _refuse(self, words: str, source: str = "") -> bool:
+        """A rule is broken, or a figure was neither heard nor stands in ``source``."""
+        new = " ".join(f.shown() for f in figures_in(words) if f not in figures_in(source))
+        return self.breaks_rule(words) is not None or self.figures.workings(new) != []
 
     def _card(
-        self, moment: str, label: str, title: str, say: str, why: str, confidence: float, *, finding: Finding | None = None,
-        finding_id: str = "", rule: str = "", source: str = "",
+        self, moment: str, label: str, answer: Answer, say: str, confidence: float, *, finding: Finding | None = None,
+        finding_id: str = "", rule: str = "",
     ) -> Card:  # fmt: skip
         self._count += 1
         return Card(
-            id=f"k{self._count}", moment=moment, kind=KINDS[moment], label=label, title=title, say=say, why=why,
+            id=f"k{self._count}", moment=moment, kind=KINDS[moment], label=label, title=answer.title, say=say, why=answer.why,
             quote=finding.quote if finding else "", quote_speaker=finding.speaker if finding and finding.speaker != "supervisor" else None,
-            quote_ms=finding.start_ms if finding else None, source=source, rule=finding.rule if finding else rule,
-            confidence=round(confidence, 3), finding=finding_id, utterance=finding.utterance if finding else "",
+            quote_ms=finding.start_ms if finding else None, source=(finding.source if finding else "") or "playbook",
+            rule=finding.rule if finding else rule, confidence=round(confidence, 3), finding=finding_id,
+            utterance=finding.utterance if finding else "",
         )  # fmt: skip
 
     # ---- when
 
-    def _wait(self, card: Card, moment: str, now_ms: int, *, partial: bool) -> None:
-        key = f"{moment}/{card.label}"
-        cooldown = self.playbook().policy.cooldown_s * 1000
-        if now_ms - self._last_of.get(key, -(10**9)) < cooldown:
+    def _wait(self, card: Card, saying: str, now_ms: int, *, partial: bool, once: bool = False) -> None:
+        """One card per thing: a slip or a trap once in its utterance, anything else once in its cooldown too."""
+        before = self._last_of.get(f"{card.moment}/{card.label}")
+        if before is not None and (
+            once or (card.moment not in UNPACED and self.paced and now_ms - before < self._policy.cooldown_s * 1000)
+        ):
             return
-        same = next((w for w in self._waiting if (w.moment, w.card.label) == (moment, card.label)), None)
+        if any(s.card.utterance == card.utterance != "" and s.card.label == card.label for s in self._shown.values()):
+            return
+        same = next((w for w in self._waiting if (w.card.moment, w.card.label) == (card.moment, card.label)), None)
         if same is not None:
-            same.card, same.partial = card, partial and same.partial
+            same.card, same.saying, same.since_ms, same.partial = card, saying, now_ms, partial and same.partial
             return
-        self._waiting.append(_Waiting(card, moment, now_ms, partial))
+        self._waiting.append(_Waiting(card, saying, now_ms, partial))
+
+    def _no_room(self) -> None:
+        """Somebody spoke: a question that waited for room has none."""
+        if self.paced:
+            self._waiting = [w for w in self._waiting if w.card.moment != "missing_question"]
 
     def _may_show(self, waiting: _Waiting, now_ms: int) -> bool:
-        if waiting.moment in _UNPACED or not self.paced:
+        moment = waiting.card.moment
+        if moment in UNPACED or not self.paced:
             return True
-        policy = self.playbook().policy
-        if self._said_open or (now_ms - self._said_ms < _MID_SENTENCE_MS and waiting.moment == "missing_question"):
+        if self._talking.mid_sentence(now_ms) or not self._budget.allows(moment, now_ms, self._policy):
             return False
-        while self._times and now_ms - self._times[0] > 600_000:
-            self._times.popleft()
-        in_minute = sum(1 for t in self._times if now_ms - t < 60_000)
-        return in_minute < policy.cards_per_minute and len(self._times) < policy.cards_per_ten_minutes
+        return moment != "missing_question" or self._talking.silent_ms(now_ms) >= _ROOM_MS
 
-    def _show(self, waiting: _Waiting, now_ms: int, events: list[SuggestionShown | SuggestionChanged]) -> None:
-        policy = self.playbook().policy
-        card = waiting.card.model_copy(update={"expires_ms": now_ms + policy.expires_s * 1000})
+    def _show(self, waiting: _Waiting, now_ms: int) -> SuggestionShown:
+        card = waiting.card.model_copy(update={"expires_ms": now_ms + self._policy.expires_s * 1000})
         self._shown[card.id] = _Shown(card, now_ms, waiting.partial)
-        if len(self._shown) > 200:  # bounded: the oldest cards need no more changes
+        if len(self._shown) > _MOST_SHOWN:  # bounded: the oldest cards need no more changes
             self._shown.pop(next(iter(self._shown)))
-        self._last_of[f"{waiting.moment}/{card.label}"] = now_ms
-        self._uses[card.label] = self._uses.get(card.label, 0) + 1
-        if waiting.moment not in _UNPACED:
-            self._times.append(now_ms)
-        events.append(SuggestionShown(card=card, audio_ms=now_ms))
-
-
-def _filled(text: str, heard: dict[str, str]) -> str | None:
-    """The saying with its slots filled; None when one of them was not heard."""
-    for slot in re.findall(r"\{(\w+)\}", text):
-        if not heard.get(slot):
-            return None
-        text = text.replace("{" + slot + "}", heard[slot])
-    return text
-
-
-def _digits(text: str) -> set[str]:
-    return {m.group().strip(".,").replace(",", "") for m in _FIGURE.finditer(text)}
+        self._last_of[f"{card.moment}/{card.label}"] = now_ms
+        self._budget.spend(card.moment, now_ms)
+        self._uptake.shown(card, waiting.saying, now_ms)
+        return SuggestionShown(card=card, audio_ms=now_ms)

@@ -31,7 +31,7 @@ from voice.vad import SpeechDetector
 from web.settings import Settings
 
 # Detectors beside objections; each is used where it is installed.
-_FURTHER: Final = (("compliance", "ComplianceDetector"),)
+_FURTHER: Final = (("compliance", "ComplianceDetector"), ("moments", "MomentDetector"))
 
 
 @dataclass(slots=True)

@@ -54,14 +54,12 @@ class QualificationSheet:
         self.slots[slot.slot] = slot
         self._turns = _FOUND_ITS_FEET
 
-    def ask_next(self) -> str | None:
-        """A slot worth a question now, each once: the call has found its feet and the prospect's last words want no other answer."""
+    def worth_asking(self) -> list[str]:
+        """The slots worth a question now, the first before the others; [] in the opening and while the prospect's last
+        words want another answer. What the agent asked already is not among them."""
         if self._turns < _FOUND_ITS_FEET or self._busy:
-            return None
-        slot = next((s for s in _ORDER if s not in self.slots and s not in self._asked), None)
-        if slot is not None:
-            self._asked.add(slot)
-        return slot
+            return []
+        return [s for s in _ORDER if s not in self.slots and s not in self._asked]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
         turn = reading.turn

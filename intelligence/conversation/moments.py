@@ -1,0 +1,187 @@
+"""Moments that are neither objection nor signal: a machine that answers, a screener, the market as a cue, thinking aloud,
+and a fact of the agent's that contradicts what was said. Patterns, not a trained model: each names the words it saw.
+
+A wrong fact is claimed only where both values were heard and can be set side by side: the weekday of a calendar date, an
+amount that the agent gives back to the prospect, the time of a meeting that was agreed. Everything else stays silent.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+from intelligence.conversation.amounts import amounts_in
+from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn
+
+_RULE: Final = "moments/"
+_FIRST_TURNS: Final = 3  # of the prospect: a machine or a screener answers at the start
+
+_MACHINE: Final = re.compile(
+    r"\b(?:you(?:'ve| have) reached (?:the (?:voice ?mail|mailbox|desk)|[\w' ]{2,30}\W)|leave (?:me |us )?(?:a|your) (?:brief |short |detailed )?(?:message|name)|(?:after|at) the (?:tone|beep)"
+    r"|(?:can't|cannot|can not|unable to) (?:come to|get to|take|answer) (?:the|my|your) (?:phone|call)|voice ?mail(?:box)?|mailbox (?:is full|of)|record your message"
+    r"|(?:person|party|number) you (?:are|have) (?:calling|trying to reach|called|dialed) (?:is|has))\b",
+    re.I,
+)  # fmt: skip
+_SCREEN: Final = re.compile(
+    r"\b(?:(?:who|whom)(?:'s| is| am I| may I say is| should I say is)? (?:calling|speaking with)|who(?:'s| is) this|state your (?:name|business)|say your name|(?:the )?reason (?:for|you're|of) (?:your |the )?call\w*"
+    r"|what(?:'s| is) (?:this|it) (?:about|regarding|concerning|in regards? to)|is (?:he|she|they) expecting your call|call (?:screening|assist)|how did you get (?:my|this) number)\b",
+    re.I,
+)  # fmt: skip
+_MARKET: Final = re.compile(
+    r"\b(?:(?:mortgage|interest) rates?|today's rates?|home (?:prices?|values?)|house prices?|inventory|how(?:'s| is) the market|what(?:'s| is) the market (?:like|doing)"
+    r"|(?:buyer|seller)(?:'s|s') market|days on (?:the )?market|how (?:long|fast|quickly) (?:are|do) (?:homes|houses|things|places)|what (?:are|did) (?:homes|houses|places|similar homes) (?:going|sell|selling) for)\b",
+    re.I,
+)  # fmt: skip
+_ASKS: Final = re.compile(
+    r"\?\s*$|^\W*(?:so |and |well |but )?(?:what|how|are|is|do|did|will|would|where|any idea)\b|\bI (?:wonder|keep hearing|heard|read)\b",
+    re.I,
+)
+_FILLER: Final = re.compile(r"\b(?:um+|uh+|uhm|er+|hmm+)\b", re.I)
+_THINKS: Final = re.compile(
+    r"\b(?:let me think|I'm (?:just )?(?:thinking|trying to (?:think|figure|work out|picture))|let's see|(?:I'm|I am) not sure(?:,| if| whether)|I don't know,? (?:maybe|I|it's|if)|how do I (?:say|put)|I guess)\b",
+    re.I,
+)  # fmt: skip
+_TRAILS: Final = re.compile(r"(?:\.\.\.|…|,|\b(?:and|but|so|or|because|um+|uh+|hmm+|maybe|I guess|I mean|like)[.,]?)\s*$", re.I)
+_BROKE_IN_MS: Final = 300
+_BROKE_IN_WORDS: Final = 4  # "right, sure" is listening, not breaking in
+
+_MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DATED: Final = re.compile(
+    rf"\b({'|'.join(_DAYS)}),? (?:the )?(?:({'|'.join(_MONTHS)}) )?(?:the )?(\d{{1,2}})(st|nd|rd|th)?\b(?!:|\s*(?:a\.?m|p\.?m|o'clock))",
+    re.I,
+)
+_GIVES_BACK: Final = re.compile(
+    r"\b(?:you(?:'d)? (?:said|mentioned|told me|were at|wanted)|your (?:budget|limit|top|ceiling|maximum|number) (?:is|was|of|at)|you(?:'re| are) (?:at|looking at|good up to))\b",
+    re.I,
+)
+
+
+class MomentDetector:
+    """Feed it every turn; it keeps in mind whether the agent broke into the prospect's words."""
+
+    name = "moments"
+
+    def __init__(self) -> None:
+        self._prospect_turns = 0
+        self._broke_in = 0
+
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
+        turn = reading.turn
+        if turn.speaker == "agent":
+            if not turn.partial:
+                self._listened(turn, so_far)
+            return [] if turn.partial else self._wrong(turn, so_far)
+        if turn.speaker != "prospect":
+            return []
+        found = self._answered(turn) or self._market(turn) or self._thinking(turn)
+        self._prospect_turns += not turn.partial
+        return found
+
+    # ---- the prospect's words
+
+    def _answered(self, turn: Turn) -> list[Finding]:
+        if self._prospect_turns >= _FIRST_TURNS:
+            return []
+        if (machine := _MACHINE.search(turn.text)) is not None:
+            return [_moment("voicemail", turn, machine.group(), "a machine answers", 0.9)]
+        if (screen := _SCREEN.search(turn.text)) is not None:
+            return [_moment("call_screening", turn, screen.group(), "asks who is calling and why", 0.85)]
+        return []
+
+    def _market(self, turn: Turn) -> list[Finding]:
+        market = None if turn.partial else _MARKET.search(turn.text)
+        if market is None or not _ASKS.search(turn.text):
+            return []
+        return [_moment("market_named", turn, market.group(), "asks about or cites the market", 0.7)]
+
+    def _thinking(self, turn: Turn) -> list[Finding]:
+        signs = len(_FILLER.findall(turn.text)) + 2 * bool(_THINKS.search(turn.text)) + 2 * bool(_TRAILS.search(turn.text))
+        if signs < 3 or turn.text.rstrip().endswith("?"):
+            return []
+        values: dict[str, Json] = {"agent_broke_in": self._broke_in}
+        return [_moment("thinking_aloud", turn, turn.text, "hesitates aloud and trails off", 0.75, values)]
+
+    # ---- the agent's words
+
+    def _listened(self, turn: Turn, so_far: Conversation) -> None:
+        last = next((t for t in reversed(so_far.turns) if t.speaker == "prospect"), None)
+        if last is not None and len(turn.text.split()) >= _BROKE_IN_WORDS and last.start_ms < turn.start_ms < last.end_ms - _BROKE_IN_MS:
+            self._broke_in += 1
+
+    def _wrong(self, turn: Turn, so_far: Conversation) -> list[Finding]:
+        today = date.fromisoformat(so_far.today) if so_far.today else None
+        return (_wrong_weekday(turn, today) if today is not None else []) or _wrong_amount(turn, so_far)
+
+
+def _wrong_weekday(turn: Turn, today: date) -> list[Finding]:
+    """ "Saturday the 15th" when no near 15th is a Saturday. A bare number needs its "th" or a month: "Sunday at 2" is a time."""
+    for match in _DATED.finditer(turn.text):
+        day, month, number, ordinal = match[1].lower(), (match[2] or "").lower(), int(match[3]), match[4]
+        if not month and not ordinal:
+            continue
+        months = [_MONTHS.index(month) + 1] if month else [today.month, today.month % 12 + 1]
+        near = [d for m in months if (d := _next(today, m, number)) is not None]
+        if near and all(_DAYS[d.weekday()] != day for d in near):
+            right = near[0]
+            shown = f"{right:%B} {right.day} is a {right:%A}"
+            say = f"Sorry, let me check the calendar: {shown}. Which day works for you?"
+            return [
+                _moment(
+                    "wrong_fact",
+                    turn,
+                    match.group(),
+                    f"{shown}, not a {day.capitalize()}",
+                    0.9,
+                    {"say": say, "said": match.group(), "right": right.isoformat()},
+                )
+            ]
+    return []
+
+
+def _next(today: date, month: int, number: int) -> date | None:
+    """The next such date on or after today."""
+    for year in (today.year, today.year + 1):
+        try:
+            day = date(year, month, number)
+        except ValueError:
+            continue
+        if day >= today:
+            return day
+    return None
+
+
+def _wrong_amount(turn: Turn, so_far: Conversation) -> list[Finding]:
+    """The agent gives an amount back to the prospect that the prospect never named."""
+    if not _GIVES_BACK.search(turn.text):
+        return []
+    named = [a for f in so_far.findings if f.label == "price_named" and f.speaker == "prospect" for a in _amounts(f.values)]
+    said = [a for a in amounts_in(turn.text) if a.usd_max is not None and a.start > _GIVES_BACK.search(turn.text).start()]  # type: ignore[union-attr]  # it matched above
+    if not named or len(said) != 1:
+        return []
+    wrong = said[0].usd_max
+    if wrong is None or any(abs(wrong - usd) <= 0.02 * usd for usd in named) or not any(usd / 3 < wrong < usd * 3 for usd in named):
+        return []  # the same, or no rival of it: a down payment beside a budget
+    right = named[-1]
+    say = f"Let me make sure I have that right: you said ${right:,}, is that correct?"
+    return [
+        _moment(
+            "wrong_fact", turn, said[0].quote, f"they said ${right:,}, not ${wrong:,}", 0.8, {"say": say, "said": wrong, "right": right}
+        )
+    ]
+
+
+def _amounts(values: Mapping[str, Json]) -> list[int]:
+    amounts = values.get("amounts")
+    found: list[int] = []
+    for amount in amounts if isinstance(amounts, list) else []:
+        if isinstance(amount, Mapping):
+            found += [usd for key in ("usd_min", "usd_max") if isinstance(usd := amount.get(key), int)]
+    return found
+
+
+def _moment(label: str, turn: Turn, quote: str, why: str, confidence: float, values: Mapping[str, Json] | None = None) -> Finding:
+    return Finding(
+        "moment", label, turn.speaker, quote, turn.start_ms, turn.end_ms, confidence, why, _RULE + label,
+        utterance=turn.utterance, partial=turn.partial, values=values or {},
+    )  # fmt: skip
