@@ -6,9 +6,8 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -16,12 +15,13 @@ import uvicorn
 from coaching.playbook import PlaybookRefused
 from intelligence.conversation.fitting import NotEnoughCalls
 from voice.legs.microphone import MicrophoneMissing, devices
-from voice.models.weights import SILERO, WHISPER, WeightsRefused, file_of, folder_of
+from voice.models.weights import WeightsRefused
 from voice.models.whisper import RecogniserFailed
 from web.api.more import missing
 from web.app import build_app
 from web.auth import Doors
 from web.compose import Machine
+from web.doctor import doctor, first_calibration
 from web.fitting import fit_calls
 from web.settings import SettingRefused, Settings
 from web.store import Store
@@ -81,6 +81,8 @@ async def _serve(settings: Settings, listening: socket.socket) -> int:
     except BaseException:
         await store.close()
         raise
+    if (measured := await first_calibration(settings, machine.models.calibrate)) is not None:
+        print(f"Recogniser: {measured.sentence()}", flush=True)
     app = build_app(settings, store=store, machine=machine)
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws_max_size=1 << 17, timeout_graceful_shutdown=5, lifespan="on")
     server = _Server(config, settings, app)
@@ -117,31 +119,12 @@ async def sign_in(settings: Settings) -> int:
     return 0
 
 
-def doctor(settings: Settings) -> int:
-    """What is here and what is not; 1 when calls cannot work."""
-    cache = settings.data / "weights"
-    wrong = False
-    checks: list[tuple[str, Callable[[], Path]]] = [
-        ("speech detection", lambda: file_of(SILERO, "silero_vad.onnx", folder=None, cache=cache))
-    ]
-    if settings.model in WHISPER:
-        checks.append((f"recogniser {settings.model}", lambda: folder_of(WHISPER[settings.model], folder=None, cache=cache)))
-    for name, check in checks:
-        try:
-            check()
-            print(f"ok       {name}")
-        except WeightsRefused as refused:
-            wrong = True
-            print(f"missing  {name}: {refused}")
+def _port_is_free(settings: Settings) -> bool:
     try:
         _listen(settings).close()
-        print(f"ok       port {settings.port} is free")
     except OSError:
-        print(f"note     port {settings.port} is in use (fine if Sottovoce is running)")
-    for each in missing():
-        print(f"missing  {each.what}: {each.why}; {each.fix}")
-    print(f"ok       data in {settings.data}")
-    return 1 if wrong else 0
+        return False
+    return True
 
 
 async def fit(settings: Settings) -> int:
@@ -200,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
             case "listen":
                 return asyncio.run(listen(settings, chosen.agent, chosen.prospect, granted=chosen.granted, say=_say))
             case _:
-                return doctor(settings)
+                return doctor(settings, _port_is_free, _say)
     except BaseExceptionGroup as failed:
         print(first_sentence(failed.exceptions), file=sys.stderr)
         return 1

@@ -11,7 +11,7 @@ from coaching.call import CallParts, SoundSink
 from coaching.coaches import Coaches
 from coaching.consent import DEFAULT_POLICY, ConsentPolicy
 from coaching.events import CallStarted
-from coaching.playbook import DEFAULT_PLAYBOOK, PlaybookFile
+from coaching.playbook import DEFAULT_PLAYBOOK, Playbook, PlaybookFile
 from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
 from intelligence.conversation.advanced import AdvancedConversationIntelligence
@@ -42,6 +42,7 @@ class Machine:
     speech: SpeechModel
     playbook: PlaybookFile
     consent: ConsentPolicy
+    reread: bool = False
 
     @classmethod
     async def open(cls, settings: Settings, *, process: bool = True) -> "Machine":
@@ -51,11 +52,11 @@ class Machine:
         consent = ConsentPolicy.load(settings.consent or DEFAULT_POLICY, agent_alone=settings.agent_alone)
         weights = Path(settings.weights) if settings.weights else None
         speech = SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=weights, cache=Path(engine.cache)))
-        return cls(await open_models(engine, process=process), speech, playbook, consent)
+        return cls(await open_models(engine, process=process), speech, playbook, consent, reread=bool(engine.second_model))
 
     def parts(self, call: str, started: CallStarted, leg: Leg, log: EventLog, sink: SoundSink | None = None) -> CallParts:
-        hints = Hints(tuple(name for name in (started.contact.name, started.agent_name) if name))
-        listening = ListeningSettings()
+        hints = Hints(likely_words(started, self.playbook.current()))
+        listening = ListeningSettings(reread=self.reread)
 
         def listener(speaker: Speaker) -> SpeakerListener:
             return SpeakerListener(call, speaker, listening, SpeechDetector(self.speech.stream()), hints)
@@ -70,10 +71,20 @@ class Machine:
         return self.consent.sentence.replace("{agent}", agent_name or "I")
 
 
+def likely_words(started: CallStarted, playbook: Playbook) -> tuple[str, ...]:
+    """What the recogniser is told to expect: the people of this call, then the playbook's terms."""
+    people = (started.contact.name, started.agent_name)
+    terms = (word for words in playbook.terms.values() for word in words)
+    return tuple(dict.fromkeys(word for word in (*people, *terms) if word))
+
+
 def engine_settings(settings: Settings) -> EngineSettings:
     return EngineSettings(
         model=settings.model,
+        final_model=settings.final_model,
+        second_model=settings.second_model,
         device=settings.device,
+        compute=settings.compute,
         workers=settings.workers,
         niceness=settings.niceness,
         weights=settings.weights,

@@ -27,8 +27,19 @@ SETTINGS: Final = (
     Setting("SOTTOVOCE_PORT", "8440", "port to listen on"),
     Setting("SOTTOVOCE_DATA", "~/.local/share/sottovoce", "folder of the database and the recordings"),
     Setting("SOTTOVOCE_ORIGINS", "", "further origins under which browsers reach this server, comma-separated (https://coach.example.com)"),
-    Setting("SOTTOVOCE_MODEL", "tiny.en", "Whisper model: tiny.en, base, or a folder with a CTranslate2 model"),
+    Setting(
+        "SOTTOVOCE_MODEL",
+        "tiny.en",
+        "Whisper model: tiny.en, base, a name in faster-whisper's local cache, or a folder with a CTranslate2 model",
+    ),
+    Setting(
+        "SOTTOVOCE_FINAL_MODEL",
+        "",
+        "Whisper model for finished utterances; empty is SOTTOVOCE_MODEL (`sottovoce doctor` says what this computer can run)",
+    ),
+    Setting("SOTTOVOCE_SECOND_MODEL", "", "larger Whisper model that reads finished utterances again when there is time; empty is none"),
     Setting("SOTTOVOCE_DEVICE", "auto", "cpu, cuda or auto"),
+    Setting("SOTTOVOCE_COMPUTE", "", "number type: int8, float32, float16, int8_float16; empty is int8 on a CPU, float16 on CUDA"),
     Setting("SOTTOVOCE_WORKERS", "0", "decodes at a time; 0 is one per core"),
     Setting("SOTTOVOCE_NICENESS", "5", "niceness of the engine process, 0 to 19"),
     Setting("SOTTOVOCE_WEIGHTS", "", "folder with model weights, looked into before the installed packages"),
@@ -51,7 +62,10 @@ class Settings:
     data: Path
     origins: tuple[str, ...]
     model: str
+    final_model: str
+    second_model: str
     device: str
+    compute: str
     workers: int
     niceness: int
     weights: str
@@ -90,6 +104,8 @@ class Settings:
 
         if text("DEVICE") not in ("auto", "cpu", "cuda"):
             raise SettingRefused(f"{PREFIX}DEVICE is cpu, cuda or auto, not {text('DEVICE')!r}.")
+        if text("COMPUTE") not in ("", "int8", "float32", "float16", "int8_float16"):
+            raise SettingRefused(f"{PREFIX}COMPUTE is int8, float32, float16 or int8_float16, not {text('COMPUTE')!r}.")
         if text("AGENT_ALONE") not in ("0", "1"):
             raise SettingRefused(f"{PREFIX}AGENT_ALONE is 0 or 1, not {text('AGENT_ALONE')!r}.")
         return cls(
@@ -98,7 +114,10 @@ class Settings:
             data=Path(text("DATA")).expanduser(),
             origins=listed("ORIGINS"),
             model=text("MODEL"),
+            final_model=text("FINAL_MODEL"),
+            second_model=text("SECOND_MODEL"),
             device=text("DEVICE"),
+            compute=text("COMPUTE"),
             workers=number("WORKERS", 0, 256),
             niceness=number("NICENESS", 0, 19),
             weights=text("WEIGHTS"),

@@ -24,22 +24,28 @@ from typing import Any, Final
 import numpy as np
 
 from voice.models import HeardWord, Hypothesis, Models, ModelsLost, Pass, Vectors, Window
+from voice.models.calibration import Calibration, calibrate
 from voice.models.onnx import SentenceVectors
 from voice.models.weights import MINILM, WHISPER, WeightsRefused, file_of, folder_of
-from voice.models.whisper import RecogniserFailed, Whisper, cuda_devices
+from voice.models.whisper import RecogniserFailed, Whisper, cached_folder, cuda_devices
 
 _URGENCY: Final[dict[Pass, int]] = {"final": 0, "tail": 1, "speculative": 2, "partial": 3, "settle": 3, "second": 4}
+_BATCH: Final = 8  # windows a GPU decodes at once
+_LIKE_LENGTH: Final = 2 * 16_000  # samples
 _MESSAGE_LIMIT: Final = 4 << 20  # 30 s of sound is 0.96 MB; a longer message is a fault
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """``model``: tiny.en, base, or a folder with a CTranslate2 Whisper. ``second_model`` re-reads finals; empty: none.
+    """``model``: tiny.en, base, a faster-whisper name in its local cache, or a folder with a CTranslate2 Whisper.
+
+    ``final_model`` decodes whole utterances in its place; ``second_model`` re-reads finals; empty: none.
 
     ``device``: cpu, cuda or auto. ``workers``: 0 is one per core. ``niceness`` of the child process.
     """
 
     model: str = "tiny.en"
+    final_model: str = ""
     second_model: str = ""
     device: str = "auto"
     compute: str = ""
@@ -74,16 +80,24 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         cache = Path(settings.cache) if settings.cache else Path(tempfile.gettempdir()) / f"sottovoce-{os.getuid()}"
         folder = Path(settings.weights) if settings.weights else None
-        device = ("cuda" if cuda_devices() else "cpu") if settings.device == "auto" else settings.device
-        compute = settings.compute or ("float16" if device == "cuda" else "int8")
+        device, compute = device_of(settings)
         self.workers = settings.workers or max(2, os.cpu_count() or 2)
         self.model, self.device = settings.model, device
 
         def load(name: str) -> Whisper:
-            return Whisper(_model_folder(name, folder, cache), name, device=device, compute=compute, workers=self.workers)
+            return Whisper(model_folder(name, folder, cache), name, device=device, compute=compute, workers=self.workers)
 
         self._whisper = load(settings.model)
-        self._second = load(settings.second_model) if settings.second_model and settings.second_model != settings.model else None
+        named = {settings.model: self._whisper}
+        for name in (settings.final_model, settings.second_model):
+            if name and name not in named:
+                named[name] = load(name)
+        final = named[settings.final_model or settings.model]
+        self._readers: dict[Pass, Whisper] = {
+            "partial": self._whisper, "settle": self._whisper, "tail": self._whisper,
+            "speculative": final, "final": final, "second": named[settings.second_model or settings.final_model or settings.model],
+        }  # fmt: skip
+        self.batch = _BATCH if device == "cuda" else 1
         self._vectors = SentenceVectors(
             file_of(MINILM, "model.onnx", folder=folder, cache=cache),
             file_of(MINILM, "minilm-tokenizer.json", folder=folder, cache=cache),
@@ -114,6 +128,9 @@ class Engine:
             self._wake.notify_all()
         return future
 
+    def calibrate(self) -> Calibration:
+        return calibrate(self._whisper, self.device)
+
     def embed(self, sentences: list[str]) -> "Future[Vectors]":
         self.counters.sentences += len(sentences)
         return self._embedder.submit(self._vectors.embed, sentences)
@@ -137,36 +154,74 @@ class Engine:
                     self._wake.wait()
                 if self._closed:
                     return
-                _, _, window, future = heapq.heappop(self._waiting)
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                whisper = self._second if window.purpose == "second" and self._second else self._whisper
-                hypothesis = whisper.decode(window)
-            except Exception as failure:  # handed to whoever waits for it; the worker lives on
-                self.counters.failed += 1
+                taken = self._take(urgent_only)
+            self._decode([(window, future) for window, future in taken if future.set_running_or_notify_cancel()])
+
+    def _take(self, urgent_only: bool) -> "list[tuple[Window, Future[Hypothesis]]]":
+        """The most urgent window, and on a GPU those that wait and can go with it in one batch."""
+        _, _, window, future = heapq.heappop(self._waiting)
+        taken = [(window, future)]
+        for entry in sorted(self._waiting[:]) if self.batch > 1 else ():
+            if len(taken) < self.batch and alike(window, entry[2]) and not (urgent_only and entry[0] >= _URGENCY["partial"]):
+                self._waiting.remove(entry)
+                taken.append((entry[2], entry[3]))
+        heapq.heapify(self._waiting)
+        return taken
+
+    def _decode(self, taken: "list[tuple[Window, Future[Hypothesis]]]") -> None:
+        if not taken:
+            return
+        windows = [window for window, _ in taken]
+        try:
+            hypotheses = self._readers[windows[0].purpose].decode_many(windows)
+        except Exception as failure:  # handed to whoever waits for it; the worker lives on
+            self.counters.failed += len(taken)
+            for _, future in taken:
                 future.set_exception(failure)
-            else:
-                self.counters.decoded += 1
-                self.counters.decode_ms += hypothesis.decode_ms
-                future.set_result(hypothesis)
+            return
+        self.counters.decoded += len(taken)
+        self.counters.decode_ms += hypotheses[0].decode_ms
+        for (_, future), hypothesis in zip(taken, hypotheses, strict=True):
+            future.set_result(hypothesis)
 
     def _warm_up(self) -> None:
         """The first decode allocates; nobody's words should wait for that."""
         sound = (np.random.default_rng(0).standard_normal(16_000) * 300).astype(np.int16)
         purposes: tuple[Pass, ...] = ("partial", "final")
         for purpose in purposes:
-            self._whisper.decode(Window("", "", "", sound, 0, purpose))
+            self._readers[purpose].decode(Window("", "", "", sound, 0, purpose))
         self._vectors.embed(["hello"])
 
 
-def _model_folder(name: str, folder: Path | None, cache: Path) -> Path:
+def device_of(settings: EngineSettings) -> tuple[str, str]:
+    """(device, compute type): CUDA where CTranslate2 finds it, float16; else the CPU, int8."""
+    device = ("cuda" if cuda_devices() else "cpu") if settings.device == "auto" else settings.device
+    return device, settings.compute or ("float16" if device == "cuda" else "int8")
+
+
+def alike(one: Window, other: Window) -> bool:
+    """Whether two windows may share a batch: same decoding and bias words, and so near in length that padding costs little."""
+    nearly = abs(len(one.samples) - len(other.samples)) <= _LIKE_LENGTH
+    return one.purpose == other.purpose and one.hotwords == other.hotwords and bool(one.prompt) == bool(other.prompt) and nearly
+
+
+def model_folder(name: str, folder: Path | None, cache: Path) -> Path:
+    """Packaged weights by their hash, an own folder, or what faster-whisper's cache holds. Raises WeightsRefused."""
     if name in WHISPER:
         return folder_of(WHISPER[name], folder=folder, cache=cache)
-    own = Path(name)
+    own = Path(name).expanduser()
     if own.is_dir():
+        missing = [f for f in ("model.bin", "config.json", "tokenizer.json") if not (own / f).is_file()]
+        if missing:
+            raise WeightsRefused(f"The folder {own} is no CTranslate2 Whisper: {', '.join(missing)} is missing.")
         return own
-    raise WeightsRefused(f"no Whisper model {name!r}: it is neither a packaged one ({', '.join(WHISPER)}) nor a folder")
+    if (cached := cached_folder(name)) is not None:
+        return cached
+    raise WeightsRefused(
+        f"No Whisper model {name!r} on this computer: it is not packaged ({', '.join(WHISPER)}), not a folder, and not in the local cache of "
+        f"faster-whisper. Nothing is downloaded here; fetch it where there is a network (huggingface-cli download Systran/faster-whisper-{name} "
+        "--local-dir FOLDER) and set SOTTOVOCE_MODEL to that folder."
+    )
 
 
 class ThreadModels:
@@ -181,6 +236,9 @@ class ThreadModels:
 
     async def embed(self, sentences: list[str]) -> Vectors:
         return await asyncio.wrap_future(self._engine.embed(sentences))
+
+    async def calibrate(self) -> Calibration:
+        return await asyncio.to_thread(self._engine.calibrate)
 
     async def counters(self) -> Counters:
         return replace(self._engine.counters, by_call=dict(self._engine.counters.by_call))
@@ -257,6 +315,10 @@ class EngineProcess:
     async def embed(self, sentences: list[str]) -> Vectors:
         _, body = await self._ask({"op": "embed", "sentences": sentences})
         return np.frombuffer(body, np.float32).reshape(-1, 384)
+
+    async def calibrate(self) -> Calibration:
+        head, _ = await self._ask({"op": "calibrate"})
+        return Calibration(**head["calibration"])
 
     async def counters(self) -> Counters:
         head, _ = await self._ask({"op": "counters"})
@@ -380,6 +442,8 @@ async def _serve(path: str, settings: EngineSettings) -> None:
                 case "embed":
                     payload = (await asyncio.wrap_future(engine.embed(head["sentences"]))).tobytes()
                     reply = {}
+                case "calibrate":
+                    reply = {"calibration": asdict(await asyncio.to_thread(engine.calibrate))}
                 case "counters":
                     reply = {"counters": asdict(engine.counters)}
                 case op:

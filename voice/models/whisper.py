@@ -50,11 +50,27 @@ DECODINGS: Final[dict[Pass, Decoding]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Milliseconds: to encode a second of sound, to decode a token, to align a window's words."""
+
+    encode_ms: float
+    token_ms: float
+    align_ms: float
+
+
+@dataclass(slots=True)
+class _Result:
+    tokens: list[int]
+    score: float
+    no_speech: float
+
+
 class Whisper:
     """One model in memory; ``decode`` may be called from ``workers`` threads at once."""
 
     def __init__(self, folder: Path, name: str, *, device: str = "cpu", compute: str = "int8", workers: int = 2) -> None:
-        self.name = name
+        self.name, self._device = name, device
         try:
             self._model: Any = faster_whisper.WhisperModel(
                 str(folder),
@@ -71,44 +87,97 @@ class Whisper:
 
     def decode(self, window: Window, decoding: Decoding | None = None) -> Hypothesis:
         """Words with media times. Blocks; run it in a thread. Raises RecogniserFailed."""
+        return self.decode_many([window], decoding)[0]
+
+    def decode_many(self, windows: Sequence[Window], decoding: Decoding | None = None) -> list[Hypothesis]:
+        """Windows of like length and purpose in one batch: worth it on a GPU only. All are padded to the longest, and their
+        prompts cut to the shortest, because one batch takes prompts of equal length only."""
         began = time.perf_counter()
-        how = decoding or DECODINGS[window.purpose]
-        audio = window.samples.astype(np.float32) / 32768.0
+        how = decoding or DECODINGS[windows[0].purpose]
+        audios = [w.samples.astype(np.float32) / 32768.0 for w in windows]
         try:
-            tokens, score, no_speech, encoded = self._generate(audio, how.trailing_s, how.beam, window)
-            text = self._tokenizer.decode([t for t in tokens if t < self._tokenizer.eot])
-            if self._loops(tokens, text, len(audio)):
-                tokens, score, no_speech, encoded = self._generate(audio, _FULL_S, 5, window)
-                text = self._tokenizer.decode([t for t in tokens if t < self._tokenizer.eot])
-                if self._loops(tokens, text, len(audio)):
-                    tokens, text = self._unlooped(tokens), ""
-            words = self._words(tokens, encoded, len(audio), window) if how.words else ()
+            results, encoded = self._generate(audios, how.trailing_s, how.beam, windows)
+            for at, (window, audio) in enumerate(zip(windows, audios, strict=True)):
+                if self._loops(results[at].tokens, self._text(results[at].tokens), len(audio)):
+                    again, encoded_again = self._generate([audio], _FULL_S, 5, [window])
+                    if self._loops(again[0].tokens, self._text(again[0].tokens), len(audio)):
+                        again[0].tokens = self._unlooped(again[0].tokens)
+                    if len(windows) == 1:
+                        encoded = encoded_again
+                    results[at] = again[0]
+            words = self._words([r.tokens for r in results], encoded, windows) if how.words else [() for _ in windows]
         except (RuntimeError, ValueError) as failure:
             raise RecogniserFailed(f"decoding failed: {type(failure).__name__}") from failure
-        spoken = " ".join(w.text for w in words)
-        return Hypothesis(
-            words=words,
-            no_speech=no_speech,
-            average_logprob=score,
-            compression=_compression(spoken),
-            model=self.name,
-            decode_ms=(time.perf_counter() - began) * 1000,
-            stamps={**window.stamps, "decoded": time.time()},
-        )
+        took_ms, now = (time.perf_counter() - began) * 1000, time.time()
+        return [
+            Hypothesis(
+                words=heard,
+                no_speech=result.no_speech,
+                average_logprob=result.score,
+                compression=_compression(" ".join(w.text for w in heard)),
+                model=self.name,
+                decode_ms=took_ms,
+                stamps={**window.stamps, "decoded": now},
+            )
+            for window, result, heard in zip(windows, results, words, strict=True)
+        ]
 
-    def _generate(self, audio: NDArray[np.float32], trailing_s: float, beam: int, window: Window) -> tuple[list[int], float, float, Any]:
-        room = max(0.0, _FULL_S - len(audio) / _RATE)
-        padded = np.pad(audio, (0, int(min(trailing_s, room) * _RATE)))[: int(_FULL_S * _RATE)]
-        features = self._model.feature_extractor(padded)
-        features = features[:, : features.shape[1] // 2 * 2]  # the encoder's second convolution halves the frames
-        encoded = self._model.encode(features)
-        before = self._tokenizer.encode(" " + window.prompt.strip())[-100:] if window.prompt.strip() else []
-        prompt = self._model.get_prompt(self._tokenizer, before, without_timestamps=False, hotwords=", ".join(window.hotwords) or None)
+    def costs(self) -> Costs:
+        """What encoding, one token and the alignment cost on this machine: the least of three tries, in ms.
+
+        On a CPU in CPU time, so that whatever else runs at the moment counts little."""
+        clock = time.process_time if self._device == "cpu" else time.perf_counter
+        sound = (np.random.default_rng(0).standard_normal(6 * _RATE) * 0.01).astype(np.float32)
+        tokens = self._tokenizer.encode(" we would like to see the house on the corner next week if we can")
+        tries: list[tuple[float, float, float]] = []
+        for _ in range(3):
+            t0 = clock()
+            encoded = self._encode([sound], 0.0)
+            t1 = clock()
+            # forced tokens are decoded one by one, as heard ones are
+            self._ask(encoded, [[*self._prompt("", ()), self._tokenizer.timestamp_begin, *tokens]], 1, 4 + len(tokens) + 2)
+            t2 = clock()
+            self._model.find_alignment(self._tokenizer, [tokens], encoded, 600)
+            tries.append((t1 - t0, t2 - t1, clock() - t2))
+        encode, generate, align = (1000 * min(column) for column in zip(*tries, strict=True))
+        return Costs(encode / 6, generate / (len(tokens) + 2), align)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode([t for t in tokens if t < self._tokenizer.eot]))
+
+    def _encode(self, audios: Sequence[NDArray[np.float32]], trailing_s: float) -> Any:
+        longest = max(len(a) for a in audios)
+        room = max(0.0, _FULL_S - longest / _RATE)
+        length = min(longest + int(min(trailing_s, room) * _RATE), int(_FULL_S * _RATE))
+        features = [self._model.feature_extractor(np.pad(a, (0, max(0, length - len(a))))[:length]) for a in audios]
+        even = features[0].shape[1] // 2 * 2  # the encoder's second convolution halves the frames
+        return self._model.encode(np.stack([f[:, :even] for f in features]) if len(features) > 1 else features[0][:, :even])
+
+    def _prompt(self, before: str, hotwords: Sequence[str], most: int = 100) -> list[int]:
+        tokens = self._tokenizer.encode(" " + before.strip())[-most:] if before.strip() and most else []
+        return list(self._model.get_prompt(self._tokenizer, tokens, without_timestamps=False, hotwords=", ".join(hotwords) or None))
+
+    def _prompts(self, windows: Sequence[Window]) -> list[list[int]]:
+        prompts = [self._prompt(w.prompt, w.hotwords) for w in windows]
+        if len({len(p) for p in prompts}) > 1:
+            most = min(len(self._tokenizer.encode(" " + w.prompt.strip())) if w.prompt.strip() else 0 for w in windows)
+            prompts = [self._prompt(w.prompt, w.hotwords, most) for w in windows]
+        return prompts
+
+    def _generate(
+        self, audios: Sequence[NDArray[np.float32]], trailing_s: float, beam: int, windows: Sequence[Window]
+    ) -> tuple[list[_Result], Any]:
+        encoded = self._encode(audios, trailing_s)
+        prompts = self._prompts(windows)
         # max_length counts the prompt: too small would give empty text without an error
-        limit = len(prompt) + 16 + int(len(audio) / _RATE * _TOKENS_PER_SECOND)
-        result = self._model.model.generate(
+        limit = max(len(p) for p in prompts) + 16 + int(max(len(a) for a in audios) / _RATE * _TOKENS_PER_SECOND)
+        results = self._ask(encoded, prompts, beam, limit)
+        return [_Result(list(r.sequences_ids[0]), float(r.scores[0]), float(r.no_speech_prob)) for r in results], encoded
+
+    def _ask(self, encoded: Any, prompts: list[list[int]], beam: int, limit: int) -> Any:
+        return self._model.model.generate(
             encoded,
-            [prompt],
+            prompts,
             beam_size=beam,
             max_length=min(self._model.max_length, limit),
             return_scores=True,
@@ -116,17 +185,18 @@ class Whisper:
             suppress_blank=True,
             suppress_tokens=self._suppressed,
             max_initial_timestamp_index=50,
-        )[0]
-        tokens = list(result.sequences_ids[0])
-        return tokens, float(result.scores[0]), float(result.no_speech_prob), encoded
+        )
 
-    def _words(self, tokens: Sequence[int], encoded: Any, samples: int, window: Window) -> tuple[HeardWord, ...]:
-        text_tokens = [t for t in tokens if t < self._tokenizer.eot]
-        if not text_tokens:
-            return ()
-        frames = min(encoded.shape[1] * 2, samples // 160 + 2)
-        words = self._model.find_alignment(self._tokenizer, [text_tokens], encoded, frames)[0]
-        last_ms = window.start_ms + samples * 1000 // _RATE
+    def _words(self, tokens: Sequence[Sequence[int]], encoded: Any, windows: Sequence[Window]) -> list[tuple[HeardWord, ...]]:
+        texts = [[t for t in each if t < self._tokenizer.eot] for each in tokens]
+        if not any(texts):
+            return [() for _ in windows]
+        frames = min(encoded.shape[1] * 2, max(len(w.samples) for w in windows) // 160 + 2)
+        aligned = self._model.find_alignment(self._tokenizer, texts, encoded, frames)
+        return [self._timed(words, window) if text else () for words, window, text in zip(aligned, windows, texts, strict=True)]
+
+    def _timed(self, words: Sequence[dict[str, Any]], window: Window) -> tuple[HeardWord, ...]:
+        last_ms = window.start_ms + len(window.samples) * 1000 // _RATE
         heard: list[HeardWord] = []
         for word in words:
             text = word["word"].strip()
@@ -171,3 +241,11 @@ def cuda_devices() -> int:
         return int(ctranslate2.get_cuda_device_count())
     except (RuntimeError, ValueError):
         return 0
+
+
+def cached_folder(name: str) -> Path | None:
+    """Where faster-whisper's own cache holds this model; None where it does not. Never asks the network."""
+    try:
+        return Path(faster_whisper.download_model(name, local_files_only=True))
+    except (ValueError, OSError):  # no such name; not in the cache
+        return None
