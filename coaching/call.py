@@ -79,6 +79,8 @@ class Call:
         self._transcripts = TranscriptQueue()
         self._hearing = Hearing(self._record, parts.models, parts.listener, self._transcripts, self._keep, resumed=self._resumed)
         self._advising = Advising(self._record, parts.coaches, parts.suggestions, parts.sheet, parts.stages, self._asking.ask)
+        if started.contact.name:
+            parts.suggestions.heard["name"] = started.contact.name.split()[0]
         self._turn_lock = asyncio.Lock()
         self._end_reason = ""
 

@@ -120,7 +120,7 @@ class ScriptedLeg:
 
     def __init__(self, lines: Sequence[Line], cues: Sequence[tuple[int, Cue]], length_ms: int) -> None:
         self._lines, self._cues, self._length_ms = lines, list(cues), length_ms
-        self._ended = False
+        self.ended = False
         self.call: Call | None = None
 
     async def __aiter__(self) -> AsyncIterator[LegItem]:
@@ -128,7 +128,7 @@ class ScriptedLeg:
         for speaker in speakers:
             yield LegJoined(speaker, 0)
         at_ms = 0
-        while at_ms < self._length_ms and not self._ended:
+        while at_ms < self._length_ms and not self.ended:
             while self._cues and self._cues[0][0] <= at_ms and self.call is not None:
                 done = self._cues.pop(0)[1].do(self.call)
                 if asyncio.iscoroutine(done):
@@ -137,14 +137,14 @@ class ScriptedLeg:
                 yield AudioFrame(speaker=speaker, start_ms=at_ms, samples=self._sound(speaker, at_ms))
             at_ms += _FRAME_MS
         for speaker in speakers:
-            yield LegLeft(speaker, at_ms, "ended" if self._ended else "hung_up")
+            yield LegLeft(speaker, at_ms, "ended" if self.ended else "hung_up")
 
     def _sound(self, speaker: Speaker, at_ms: int) -> NDArray[np.int16]:
         loud = any(line.said.speaker == speaker and line.start_ms < at_ms + _FRAME_MS and at_ms < line.end_ms for line in self._lines)
         return np.tile(np.array([6000, -6000] if loud else [0, 0], np.int16), _FRAME_MS * 8)
 
     async def end(self) -> None:
-        self._ended = True
+        self.ended = True
 
     async def play(self, file: Path) -> bool:
         return False

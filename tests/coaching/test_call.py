@@ -1,0 +1,173 @@
+"""One live call, played with sound: it goes on when a module fails, ends when it must, and goes on where its log ends."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from coaching.call import Call
+from coaching.coaches import Coaches
+from coaching.events import (
+    AnyEvent,
+    CallEnded,
+    CallResumed,
+    CallStarted,
+    ConsentChanged,
+    Contact,
+    Logged,
+    NoticeRaised,
+    SuggestionShown,
+    SummaryMade,
+    UtteranceFinal,
+)
+from coaching.record import MemoryLog
+from coaching.state import CallState
+from intelligence.conversation.turns import Conversation, Family, Finding, Reading, Turn
+from tests.scripted_call import (
+    Cue,
+    Cued,
+    ScriptedLeg,
+    Stage,
+    agent,
+    changes,
+    laid_out,
+    no_vectors,
+    of_type,
+    parts_of,
+    play,
+    prospect,
+    shown,
+    silence,
+)
+
+PRICE: dict[str, tuple[Family, str]] = {"too much money": ("objection", "price")}
+SCENE = [agent("Hi Marcus, this is Claire."), prospect("That is too much money for a townhouse in that street."), silence(1500)]
+
+
+class Broken:
+    """A module that fails on the prospect's first words."""
+
+    name = "broken"
+    failed = 0
+
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
+        if reading.turn.speaker == "prospect":
+            self.failed += 1
+            raise RuntimeError("their secret words")
+        return []
+
+
+async def test_a_module_that_raises_is_switched_off_and_the_call_goes_on() -> None:
+    """The notice names the module, not what was said; the other modules still raise their cards."""
+    broken = Broken()
+    played = await play([*SCENE, agent("I see."), prospect("Yes, and so on.")], Stage([broken, Cued(PRICE)]))
+    (notice,) = [e for e in of_type(played.events, NoticeRaised) if e.notice == "module_off"]
+    assert notice.detail == "broken failed: RuntimeError"
+    assert [c.label for c in shown(played.events)] == ["price"]
+    assert broken.failed == 1  # nothing reached it any more
+    assert played.call.state.ended is not None
+
+
+async def test_a_module_that_is_too_slow_is_switched_off() -> None:
+    """Three turns over the deadline, and it is asked no more."""
+    clock = iter(range(10_000))
+    coaches = Coaches([Cued({})], no_vectors, clock=lambda: float(next(clock)))  # each look at the clock is a second later
+    heard = [await coaches.feed(Turn("prospect", "Hello there.")) for _ in range(4)]
+    assert [h.off for h in heard] == [[], [], [("cued", "too slow")], []]
+    assert coaches.names == []
+
+
+async def test_a_card_is_up_before_the_sentence_is_over() -> None:
+    """Stable words of an unfinished sentence raise the card; the final confirms it."""
+    script = [
+        agent("So?"),
+        prospect("That is too much money for a townhouse in that street where we looked at one last week."),
+        silence(2000),
+    ]
+    played = await play(script, Stage([Cued(PRICE)]))
+    end = next(e.end_ms for e in of_type(played.events, UtteranceFinal) if e.speaker == "prospect")
+    (card,) = of_type(played.events, SuggestionShown)
+    assert (card.audio_ms or 0) < end - 2000
+    assert changes(played.events) == []
+
+
+async def test_hanging_up_in_mid_sentence_keeps_the_words_so_far() -> None:
+    """What was said until then is final, the reason stands in the log, and the summary follows."""
+    script = [prospect("We would like to see it again"), Cue(lambda call: call.end("agent hung up")), prospect("on Sunday")]
+    played = await play(script)
+    assert [line.final for line in played.call.state.transcript()] == [True]
+    kinds = [e.event.type for e in played.events]
+    assert kinds[-2:] == ["call_ended", "summary_made"]
+    assert [e.reason for e in of_type(played.events, CallEnded)] == ["agent hung up"]
+
+
+async def test_a_call_goes_on_where_its_log_ends() -> None:
+    """After a crash the same fold gives the same state, and the numbers go on without a hole."""
+    stage = Stage([Cued(PRICE)])
+    first = await play(SCENE, stage)
+    crashed = [e for e in first.events if not isinstance(e.event, CallEnded | SummaryMade)]
+    second = await play([prospect("Are you still there?"), silence(500)], stage, after=crashed)
+    assert [e.n for e in second.events] == list(range(1, len(second.events) + 1))
+    state = CallState.of(second.events)
+    assert {"That is too much money for a townhouse in that street.", "Are you still there?"} <= {line.text for line in state.transcript()}
+    assert len(of_type(second.events, CallResumed)) == 1
+    assert len(of_type(second.events, CallStarted)) == 1
+
+
+async def test_a_log_without_a_beginning_cannot_go_on() -> None:
+    """A call is resumed from its whole log or not at all."""
+    lines, cues, length = laid_out(SCENE)
+    leg = ScriptedLeg(lines, cues, length)
+    parts, _ = parts_of(Stage(), lines, leg, MemoryLog("scripted"))
+    orphan = [Logged(call="scripted", n=1, at=0.0, event=NoticeRaised(notice="no_talk"))]
+    with pytest.raises(ValueError, match="call_started"):
+        Call.resume(orphan, parts)
+
+
+class FullDisk(MemoryLog):
+    """A log that commits ten events and then no more."""
+
+    async def append(self, events: Sequence[AnyEvent]) -> list[Logged]:
+        if len(self.events) > 10:
+            raise OSError("disk full")
+        return await super().append(events)
+
+
+async def test_a_log_that_fails_ends_the_call() -> None:
+    """What cannot be committed is not coached."""
+    lines, cues, length = laid_out(SCENE)
+    leg = ScriptedLeg(lines, cues, length)
+    parts, _ = parts_of(Stage(), lines, leg, FullDisk("scripted"))
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True, allow_unwrapped=True):
+        await Call("scripted", CallStarted(mode="replay"), parts).run()
+    assert leg.ended
+
+
+async def test_a_card_change_needs_a_card() -> None:
+    """A thumb for a card that never was is refused."""
+    failures: list[str] = []
+
+    async def thumb(call: Call) -> None:
+        try:
+            await call.card_change("k99", "thumbs_up")
+        except KeyError as failure:
+            failures.append(str(failure))
+
+    await play([agent("Hi."), Cue(thumb)])
+    assert failures == ["'k99'"]
+
+
+async def test_the_prospects_first_name_may_stand_on_a_card() -> None:
+    """The contact's name fills the sayings that want one."""
+    stage = Stage([Cued(PRICE)], started=CallStarted(mode="replay", contact=Contact(name="Marcus Bell")))
+    played = await play(SCENE, stage)
+    assert played.call._parts.suggestions.heard["name"] == "Marcus"
+
+
+async def test_consent_changes_are_in_the_log_with_their_rule() -> None:
+    """Who decided and which line of the policy can be read later."""
+    stage = Stage(started=CallStarted(mode="browser", agent_state="CA", prospect_state="TX"))
+    played = await play([Cue(lambda call: call.consent("granted", by="prospect", record=True)), *SCENE], stage)
+    begun, granted = of_type(played.events, ConsentChanged)
+    assert (begun.by, begun.transcribe) == ("policy", False)
+    assert (granted.by, granted.transcribe, granted.record, granted.claude) == ("prospect", True, True, False)
+    assert "Cal. Penal Code 632" in granted.rule
