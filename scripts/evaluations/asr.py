@@ -8,8 +8,6 @@ file, hears its speech end: no time of the measured run goes into it.
 
 import argparse
 import asyncio
-import contextlib
-import io
 import json
 import sys
 import time
@@ -76,6 +74,8 @@ class Tally:
     cpu_s: float = 0.0
     changed: int = 0
     appeared: int = 0
+    revised: int = 0
+    word_ms: list[float] = field(default_factory=list)
     last_word_ms: list[float] = field(default_factory=list)
     final_ms: list[float] = field(default_factory=list)
 
@@ -83,14 +83,16 @@ class Tally:
         return {
             "wer_streamed": round(100 * self.streamed / max(1, self.words), 2),
             "wer_offline": round(100 * self.offline / max(1, self.words), 2),
-            "last_word_ms": _centiles(self.last_word_ms),
-            "final_ms": _centiles(self.final_ms),
+            "wer_second": round(100 * self.revised / max(1, self.words), 2),
+            "last_word_ms": centiles(self.last_word_ms),
+            "final_ms": centiles(self.final_ms),
+            "word_ms": centiles(self.word_ms),
             "cpu_per_audio_s": round(self.cpu_s / max(0.001, self.audio_s), 3),
             "rewritten": round(self.changed / max(1, self.appeared), 4),
         }
 
 
-def _centiles(times: list[float]) -> dict[str, float]:
+def centiles(times: list[float]) -> dict[str, float]:
     if not times:
         return {}
     return {"p50": round(float(np.percentile(times, 50)), 1), "p95": round(float(np.percentile(times, 95)), 1)}
@@ -120,6 +122,27 @@ def timed(lines: list[dict[str, Any]], ends_s: list[float], tally: Tally) -> Non
                 since = at
             tally.last_word_ms.append((since - end) * 1000)
             tally.final_ms.append((line["t_wall_since_start"] - end) * 1000)
+        screen = []
+
+
+def any_word(printer: Printer, tally: Tally) -> None:
+    """Adds, per word of a final, how long after its end (as the final aligned it) it stood on the screen to stay."""
+    screen: list[tuple[float, list[str]]] = []
+    finals = iter(printer.words)
+    for line in printer.lines:
+        if line["kind"] not in ("partial", "final"):
+            continue
+        screen.append((line["t_wall_since_start"], [plain(w) for w in line["text"].split()]))
+        if line["kind"] == "partial":
+            continue
+        words = next(finals)
+        for at, word in enumerate(words):
+            since = line["t_wall_since_start"]
+            for when, shown in reversed(screen[:-1]):
+                if at >= len(shown) or shown[at] != plain(word.text):
+                    break
+                since = when
+            tally.word_ms.append((since - word.end_ms / 1000) * 1000)
         screen = []
 
 
@@ -154,13 +177,15 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--final-model", default="", help="another model for finished utterances")
+    parser.add_argument("--second-model", default="", help="reads finals again (wer_second)")
     parser.add_argument("--pace", type=float, default=1.0, help="0: as fast as it goes (word errors only, no latencies)")
     parser.add_argument("--every", type=int, default=1, help="take each n-th file")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--predictions", type=Path)
     options = parser.parse_args()
     items = [json.loads(line) for line in options.manifest.read_text().splitlines() if line.strip()][:: options.every]
-    models = await open_models(EngineSettings(model=options.model, cache=str(CACHE)), process=False)
+    models = await open_models(EngineSettings(options.model, options.final_model, options.second_model, cache=str(CACHE)), process=False)
     folder = folder_of(WHISPER[options.model], folder=None, cache=CACHE) if options.model in WHISPER else Path(options.model)
     whisper = Whisper(folder, options.model, workers=1)
     speech = SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=None, cache=CACHE))
@@ -169,23 +194,27 @@ async def main() -> int:
         file, reference, one = options.manifest.parent / item["audio"], counted(item["text"]), Tally()
         sound = sound_of(file)
         ended = utterances_of(sound, SpeechDetector(speech.stream()))
-        printer = Printer()
-        listener = SpeakerListener("evaluation", "agent", ListeningSettings(), SpeechDetector(speech.stream()))
+        printer = Printer(quiet=True)
+        settings = ListeningSettings(reread=bool(options.second_model))
+        listener = SpeakerListener("evaluation", "agent", settings, SpeechDetector(speech.stream()))
         before = time.process_time()
-        with contextlib.redirect_stdout(io.StringIO()):
-            printer.start()
-            await stream(file, models, listener, printer, options.pace)
+        printer.start()
+        await stream(file, models, {"agent": listener}, {"agent": printer}, options.pace)
         one.cpu_s, one.audio_s, one.words = time.process_time() - before, len(sound) / 16_000, len(reference)
-        said = " ".join(line["text"] for line in printer.lines if line["kind"] == "final")
+        said = " ".join(text for _, text in printer.finals)
+        again = " ".join(printer.revised.get(utterance, text) for utterance, text in printer.finals)
+        one.revised = wrong_words(reference, counted(again))
         whole = await asyncio.to_thread(offline, whisper, sound, ended)
         one.streamed, one.offline = wrong_words(reference, counted(said)), wrong_words(reference, counted(whole))
         if options.pace:
             timed(printer.lines, [each.speech_end / 16_000 for each in ended], one)
+            any_word(printer, one)
         for tally in (total, telephone) if item.get("telephone") else (total,):
-            for name in ("words", "streamed", "offline", "audio_s", "cpu_s", "changed", "appeared"):
+            for name in ("words", "streamed", "offline", "revised", "audio_s", "cpu_s", "changed", "appeared"):
                 setattr(tally, name, getattr(tally, name) + getattr(one, name))
             tally.last_word_ms += one.last_word_ms
             tally.final_ms += one.final_ms
+            tally.word_ms += one.word_ms
         predictions.append({"audio": item["audio"], "text": item["text"], "streamed": said, "offline": whole})
         if not options.json:
             print(f"{item['audio']}: {one.streamed} / {one.offline} of {one.words} words wrong, streamed / offline", flush=True)

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from voice.frames import AudioFrame
+from voice.frames import AudioFrame, Speaker
 from voice.legs.recording import RecordingLeg
 from voice.listening import ListeningSettings, SpeakerListener
 from voice.models import Models, Window
 from voice.models.engine import EngineSettings, open_models
 from voice.models.onnx import SpeechModel
 from voice.models.weights import SILERO, file_of
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript
+from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
 from voice.vad import SpeechDetector
 from voice.windows import WindowQueue, WindowsClosed
 
@@ -29,10 +29,14 @@ CACHE = Path.home() / ".cache" / "sottovoce"
 class Printer:
     """Times every line from the start of the stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.revised: dict[str, str] = {}  # utterance -> what a second reading made of it
         self.began = 0.0
         self.fed = 0.0
         self.lines: list[dict[str, Any]] = []
+        self.finals: list[tuple[str, str]] = []
+        self.words: list[tuple[Word, ...]] = []  # of each final
 
     def start(self) -> None:
         self.began = time.monotonic()
@@ -40,7 +44,8 @@ class Printer:
 
     def say(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
-        print(json.dumps(line), flush=True)
+        if not self.quiet:
+            print(json.dumps(line), flush=True)
 
     def transcript(self, transcript: Transcript) -> None:
         at = {"t_wall_since_start": round(time.monotonic() - self.began, 3), "audio_time_fed": round(self.fed, 3)}
@@ -50,25 +55,37 @@ class Printer:
                 self.say({"kind": "partial", **at, "text": text})
             case FinalTranscript() if transcript.text:
                 self.say({"kind": "final", **at, "text": transcript.text})
+                self.finals.append((transcript.utterance, transcript.text))
+                self.words.append(transcript.words)
+            case TranscriptRevision():
+                self.revised[transcript.final.utterance] = transcript.final.text  # a final line stands; only figures use this
 
 
-async def stream(file: Path, models: Models, listener: SpeakerListener, printer: Printer, pace: float = 1.0) -> None:
-    """Feed the file at its pace and print what is recognised."""
+async def stream(
+    file: Path, models: Models, listeners: dict[Speaker, SpeakerListener], printers: dict[Speaker, Printer], pace: float = 1.0
+) -> WindowQueue:
+    """Feed a recording at its pace, one channel per speaker, and print what is recognised. A file with one channel is the agent."""
     windows = WindowQueue()
 
-    async def hear() -> None:
-        async for item in RecordingLeg(file, agent="mono", pace=pace):
-            if isinstance(item, AudioFrame):
-                printer.fed = item.end_ms / 1000
-                for window in listener.feed(item):
-                    await windows.put(window)
-                for transcript in listener.settled():
-                    printer.transcript(transcript)
-        for window in listener.finish():
+    async def tell(speaker: Speaker, ready: list[Transcript]) -> None:
+        for transcript in ready:
+            printers[speaker].transcript(transcript)
+        for window in listeners[speaker].rereads():
             await windows.put(window)
-        for transcript in listener.settled():
-            printer.transcript(transcript)
-        printer.say({"kind": "eof"})
+
+    async def hear() -> None:
+        mono = len(listeners) == 1
+        async for item in RecordingLeg(file, agent="mono" if mono else "left", pace=pace):
+            if isinstance(item, AudioFrame):
+                printers[item.speaker].fed = item.end_ms / 1000
+                for window in listeners[item.speaker].feed(item):
+                    await windows.put(window)
+                await tell(item.speaker, listeners[item.speaker].settled())
+        for speaker, listener in listeners.items():
+            for window in listener.finish():
+                await windows.put(window)
+            await tell(speaker, listener.settled())
+            printers[speaker].say({"kind": "eof"})
         await windows.close()
 
     async def decode(following: Callable[[], Awaitable[Window]]) -> None:
@@ -77,29 +94,32 @@ async def stream(file: Path, models: Models, listener: SpeakerListener, printer:
                 window = await following()
             except WindowsClosed:
                 return
+            speaker: Speaker = "agent" if window.speaker == "agent" else "prospect"
             hypothesis = await models.transcribe(window)
             if window.purpose in ("partial", "settle"):
-                listener.pace(hypothesis.decode_ms)
-            for transcript in listener.heard(window, hypothesis):
-                printer.transcript(transcript)
+                listeners[speaker].pace(hypothesis.decode_ms)
+            await tell(speaker, listeners[speaker].heard(window, hypothesis))
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hear())
-        for following in (windows.final, windows.tail, windows.partial):
+        for following in (windows.final, windows.tail, windows.partial, windows.second):
             group.create_task(decode(following))
+    return windows
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("file", type=Path)
     parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--final-model", default="", help="another model for finished utterances")
     parser.add_argument("--pace", type=float, default=1.0)
     options = parser.parse_args()
-    models = await open_models(EngineSettings(model=options.model, cache=str(CACHE), niceness=0))
+    models = await open_models(EngineSettings(model=options.model, final_model=options.final_model, cache=str(CACHE), niceness=0))
     detector = SpeechDetector(SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=None, cache=CACHE)).stream())
     printer = Printer()
     printer.start()
-    await stream(options.file, models, SpeakerListener("stream", "agent", ListeningSettings(), detector), printer, options.pace)
+    listener = SpeakerListener("stream", "agent", ListeningSettings(), detector)
+    await stream(options.file, models, {"agent": listener}, {"agent": printer}, options.pace)
     printer.say({"kind": "end"})
     await models.aclose()
     return 0
