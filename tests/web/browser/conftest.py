@@ -2,33 +2,30 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from scripts.programs.callers import Server
-
-ROOT = Path(__file__).parents[3]
-DATA = ROOT / "tests" / "data"
-SCREENSHOTS = ROOT / "build" / "screenshots"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-device-for-media-stream",
-]
+from tests.web.browser.people import CHROMIUM, DATA, FLAGS, ROOT, SCREENSHOTS
 
 Launch = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server process for all browsers, as a brokerage has one."""
+    server = Server.start(tmp_path_factory.mktemp("served"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 async def launch() -> AsyncIterator[Launch]:
-    """launch(microphone, *flags) -> a browser of its own."""
+    """launch(microphone, *flags, loop=False) -> a browser of its own, whose microphone is that file."""
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed (apt install chromium)")
     if not (ROOT / "web" / "ui" / "dist" / "index.html").exists():
@@ -37,10 +34,11 @@ async def launch() -> AsyncIterator[Launch]:
     browsers: list[Browser] = []
     async with async_playwright() as playwright:
 
-        async def start(microphone: str, *flags: str) -> Browser:
+        async def start(microphone: str, *flags: str, loop: bool = False) -> Browser:
+            once = "" if loop else "%noloop"
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM,
-                args=[*FLAGS, f"--use-file-for-fake-audio-capture={DATA / microphone}%noloop", *flags],
+                args=[*FLAGS, f"--use-file-for-fake-audio-capture={DATA / microphone}{once}", *flags],
                 ignore_default_args=["--mute-audio"],
             )
             browsers.append(browser)
@@ -51,11 +49,3 @@ async def launch() -> AsyncIterator[Launch]:
             with contextlib.suppress(Exception):  # it may be gone already
                 await browser.close()
     await asyncio.sleep(0)
-
-
-async def signed_in(browser: Browser, server: Server, **options: Any) -> BrowserContext:
-    context = await browser.new_context(permissions=["microphone"], **options)
-    await context.add_cookies(
-        [{"name": "sottovoce_session", "value": server.cookie, "url": server.url, "httpOnly": True, "sameSite": "Strict"}]
-    )
-    return context
