@@ -74,6 +74,18 @@ class SeatView(BaseModel):
     call: str
 
 
+class PlaybookPage(BaseModel):
+    """What may be said to one thing; only sentences that need no word of a call."""
+
+    label: str
+    title: str
+    say: list[str]
+
+
+class PlaybookView(BaseModel):
+    pages: list[PlaybookPage]
+
+
 class EngineView(BaseModel):
     alive: bool
     model: str

@@ -13,7 +13,18 @@ from voice.legs.pcm import RecordingRefused
 from voice.legs.recording import check_recording
 from voice.models import ModelsLost
 from voice.models.engine import EngineProcess
-from web.api.bodies import CallView, Contacts, ContactView, EngineView, Missing, SeatView, SessionView, StatusView
+from web.api.bodies import (
+    CallView,
+    Contacts,
+    ContactView,
+    EngineView,
+    Missing,
+    PlaybookPage,
+    PlaybookView,
+    SeatView,
+    SessionView,
+    StatusView,
+)
 from web.api.calls import PROBLEMS, CallId, row_of
 from web.api.surroundings import SignedIn, TheCalls, TheDoors
 from web.auth import SEAT
@@ -52,6 +63,17 @@ async def status(_user: SignedIn, calls: TheCalls) -> StatusView:
         missing=missing(),
         calls_live=len(calls.live),
     )
+
+
+@router.get("/playbook")
+async def playbook(_user: SignedIn, calls: TheCalls) -> PlaybookView:
+    """For reading by hand: where nobody is listened to, the agent still has the words."""
+    book = calls.machine.playbook.current()
+    pages = []
+    for label, answer in book.objections.items():
+        say = [saying.text for saying in answer.say if "{" not in saying.text]
+        pages.append(PlaybookPage(label=label, title=answer.title, say=say or [answer.ask]))
+    return PlaybookView(pages=[page for page in pages if any(page.say)])
 
 
 def missing() -> list[Missing]:

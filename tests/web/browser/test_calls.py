@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from scripts.programs.callers import Server
 from tests.web.browser.conftest import Launch
-from tests.web.browser.people import WORDS, Taps, looks, own_fingerprints, places, received, runs, signed_in, stranger, view
+from tests.web.browser.people import SCREENSHOTS, WORDS, Taps, looks, own_fingerprints, places, received, runs, signed_in, stranger, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 _PEER_KINDS = {"offer", "answer", "candidate", "bye", "renegotiate"}
@@ -36,6 +36,7 @@ async def test_two_browsers_hold_a_call(server: Server, launch: Launch, tmp_path
     assert await places(agent) == before
     await _overlay_at_a_glance(agent)
     await looks(agent, "overlay")
+    await _picture_for_the_readme(agent)
     await _keys_of_the_overlay(agent)
     heard, spoke = await received(prospect), await own_fingerprints(agent)
     await agent.wait_for_timeout(3_000)
@@ -108,6 +109,14 @@ async def _overlay_at_a_glance(agent: Page) -> None:
     assert await agent.evaluate("document.getAnimations().length") == 0
 
 
+async def _picture_for_the_readme(agent: Page) -> None:
+    """build/screenshots/readme.png; scripts/picture puts it into docs/."""
+    await agent.set_viewport_size({"width": 1120, "height": 660})
+    await agent.emulate_media(color_scheme="dark")
+    await agent.screenshot(path=SCREENSHOTS / "readme.png")
+    await agent.set_viewport_size({"width": 1280, "height": 720})
+
+
 async def _keys_of_the_overlay(agent: Page) -> None:
     await agent.keyboard.press("w")
     await expect(agent.get_by_test_id("card-why")).to_contain_text("ms")
@@ -141,7 +150,13 @@ async def _the_call_is_read(agent: Page, folder: Path) -> None:
     sound = await (await answer.value).body()
     assert sound[:4] == b"RIFF"
     assert max(sound[44:]) > 20
-    await agent.wait_for_function("document.querySelector('.transcript audio').currentTime > 0.2", timeout=5_000)
+    heard_s = 0.0
+    for _ in range(25):
+        heard_s = await agent.evaluate("document.querySelector('.transcript audio').currentTime")
+        if heard_s > 0.2:
+            break
+        await agent.wait_for_timeout(200)
+    assert heard_s > 0.2
 
     files = {}
     for kind in ("json", "md", "vtt"):

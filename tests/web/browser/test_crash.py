@@ -62,8 +62,8 @@ async def test_a_killed_server_does_not_part_the_two(launch: Launch, tmp_path: P
         await looks(agent, "after-a-crash")
         await prospect.get_by_test_id("hang-up").click()
         await expect(agent.locator("[data-testid^=outcome-]").first).to_be_visible(timeout=20_000)
-        await agent.keyboard.press("Enter")
-        await expect(agent.get_by_text("Noted:")).to_be_visible()
+        await agent.keyboard.press("2")
+        await expect(agent.get_by_text("Noted: Next step.")).to_be_visible()
     finally:
         for each in (server, again):
             if each is not None:

@@ -36,6 +36,8 @@ export interface Status {
 
 export const session = () => ask<{ user: string; name: string; role: string }>("GET", "/api/session");
 export const status = () => ask<Status>("GET", "/api/status");
+export interface BookPage { label: string; title: string; say: string[] }
+export const playbook = () => ask<{ pages: BookPage[] }>("GET", "/api/playbook");
 export const begin = (call: NewCall) => ask<CallView>("POST", "/api/calls", call);
 export const link = (id: string) => ask<{ url: string; expires_at: number }>("POST", `/api/calls/${id}/link`, {});
 export const list = (q: string, before?: string) =>

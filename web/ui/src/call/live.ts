@@ -2,7 +2,7 @@ import { batch, computed, signal } from "@preact/signals";
 import * as api from "../api";
 import { ask, away, bare, bring, due, lay, type Ask, type Desk } from "../overlay/glance";
 import type { CallEvent, CallView, ConsentState, LaneState, Mode } from "../wire";
-import { also } from "../overlay/view";
+import { also, page } from "../overlay/view";
 import { fold, nothing, type Fold } from "./fold";
 import { Viewer, type Line } from "./viewer";
 
@@ -59,6 +59,7 @@ export function follow(view: Pick<CallView, "id" | "mode" | "consent">): void {
     carried.value = true;
     asking.value = null;
     also.value = { record: false, claude: false };
+    page.value = null;
   });
   const resumed = () => call.peek().resumed;
   viewer = new Viewer(view.id, () => call.peek().last, {
@@ -165,7 +166,10 @@ export async function chooseOutcome(chosen: string): Promise<void> {
   const of = asking.peek();
   if (of === null) return;
   asking.value = null;
-  await tried(api.outcome(of.id, chosen));
+  await tried(api.outcome(of.id, chosen).then(() => {
+    // The log of a call that has ended tells its viewers nothing more.
+    if (id.peek() === of.id) call.value = { ...call.peek(), outcome: chosen };
+  }));
 }
 
 /** Stops following; the call itself goes on or has ended elsewhere. */

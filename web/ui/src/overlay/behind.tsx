@@ -1,8 +1,9 @@
 import * as live from "../call/live";
 import type { ShownCard } from "../call/fold";
 import { clock, name, SLOTS } from "../words";
+import { Book } from "./book";
 import { Yeses } from "./consent";
-import { sheetAsks } from "./glance";
+import { consentAsks, sheetAsks } from "./glance";
 import { KEYS } from "./keys";
 import { behind } from "./view";
 
@@ -10,12 +11,16 @@ import { behind } from "./view";
 export function Behind() {
   const card = live.standing.value;
   const open = behind.value;
+  const { consent } = live.call.value;
+  const shut = consent !== null && !consent.transcribe && !consentAsks(live.call.value);
   return (
     <section class="behind">
       {open === "keys" ? <Keys />
         : open === "yeses" ? <Yeses />
+        : open === "book" ? <Book />
         : open === "sheet" ? <Sheet />
         : open === "why" && card ? <Why card={card} />
+        : shut ? <Book />
         : sheetAsks(card) ? <Sheet missing />
         : <Folded />}
     </section>

@@ -2,7 +2,7 @@ import * as live from "../call/live";
 import { OUTCOMES } from "../words";
 import { consentAsks } from "./glance";
 import { popOut } from "./popout";
-import { also, behind, flip, hidden, tick } from "./view";
+import { also, behind, flip, hidden, page, tick } from "./view";
 
 export interface Key { key: string; shown: string; does: string; run(): void }
 
@@ -19,11 +19,12 @@ export const KEYS: Key[] = [
   { key: "x", shown: "X", does: "put the card away", run: onCard("dismissed") },
   { key: "n", shown: "N", does: "the card that waits, or an earlier one", run: live.next },
   { key: "s", shown: "S", does: "what is known, and what is missing", run: () => flip("sheet") },
+  { key: "b", shown: "B", does: "the playbook, to read by hand", run: () => flip("book") },
   { key: "c", shown: "C", does: "consent: what was agreed to", run: () => flip("yeses") },
   { key: "m", shown: "M", does: "mute yourself", run: live.mute },
   { key: "p", shown: "P", does: "into a window of its own", run: () => void popOut() },
   { key: "?", shown: "?", does: "these keys", run: () => flip("keys") },
-  { key: "escape", shown: "Esc", does: "close what is open", run: () => (behind.value = "") },
+  { key: "escape", shown: "Esc", does: "close what is open", run: () => { behind.value = ""; page.value = null; } },
   { key: "E", shown: "⇧E", does: "hang up", run: () => void (live.busy.peek() && live.hangUp()) },
 ];
 

@@ -5,13 +5,15 @@ import { consentAsks } from "./glance";
 import { keep, kept } from "./notes";
 import type { ShownCard } from "../call/fold";
 import { name } from "../words";
-import { flip } from "./view";
+import { Page } from "./book";
+import { flip, page } from "./view";
 
 /** The place for words to say: a card, or the sentence that asks for consent, or nothing. */
 export function Place() {
   const call = live.call.value;
   const card = live.standing.value;
   if (consentAsks(call)) return <Consent />;
+  if (page.value !== null) return <Page of={page.value} />;
   if (call.consent !== null && !call.consent.transcribe && !call.consent.agent_only) return <Notes />;
   return (
     <section class="place" aria-live="polite" aria-atomic="true">

@@ -86,7 +86,7 @@ const State = ({ name, known = "" }: { name: string; known?: string }) => (
 const SIGNS: Record<string, string> = {
   sample: "M7 4.5v15l12-7.5z",
   practice: "M12 3.5a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0v-5a3 3 0 0 1 3-3zM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3",
-  tab: "M3 8V6a1.5 1.5 0 0 1 1.5-1.5h5L11.5 8M3 8h16.5A1.5 1.5 0 0 1 21 9.500v8.500a1.500 1.500 0 0 1-1.500 1.500h-15A1.500 1.500 0 0 1 3 18z",
+  tab: "M3 6.5A1.5 1.5 0 0 1 4.5 5h15A1.5 1.5 0 0 1 21 6.5v11a1.5 1.5 0 0 1-1.5 1.5h-15A1.5 1.5 0 0 1 3 17.5zM3 9.5h18M8.5 5v4.5M14 5v4.5",
   browser: "M9.500 14.500l5-5M11 6.500l1.800-1.800a4.600 4.600 0 0 1 6.500 6.500L17.500 13M13 17.500l-1.800 1.800a4.600 4.600 0 0 1-6.500-6.500L6.500 11",
 };
 const Sign = ({ of }: { of: string }) => <svg viewBox="0 0 24 24" aria-hidden="true"><path d={SIGNS[of] ?? ""} /></svg>;
