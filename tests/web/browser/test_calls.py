@@ -110,8 +110,8 @@ async def _overlay_at_a_glance(agent: Page) -> None:
 
 
 async def _picture_for_the_readme(agent: Page) -> None:
-    """build/screenshots/readme.png; scripts/picture puts it into docs/."""
-    await agent.set_viewport_size({"width": 1120, "height": 660})
+    """build/screenshots/readme.png, of which docs/overlay.png is a copy."""
+    await agent.set_viewport_size({"width": 1180, "height": 700})
     await agent.emulate_media(color_scheme="dark")
     await agent.screenshot(path=SCREENSHOTS / "readme.png")
     await agent.set_viewport_size({"width": 1280, "height": 720})

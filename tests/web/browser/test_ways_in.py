@@ -90,6 +90,7 @@ async def test_the_practice_seller_asks_and_the_window_lives_on(server: Server, 
     await expect(window.get_by_text("Noted: No answer.")).to_be_visible()
     assert (await view(page, call["id"]))["outcome"] == "no_answer"
     await window.get_by_test_id("play-sample").click()
+    await expect(window.get_by_test_id("hang-up")).to_be_visible(timeout=30_000)
     await expect(window.get_by_test_id("caption-agent")).to_contain_text(WORDS, timeout=30_000)
     assert (await view(page))["id"] != call["id"]
     assert not window.is_closed()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fold, nothing, type ShownCard } from "../src/call/fold";
-import { ask, away, bare, bring, caption, consentAsks, due, DWELL_MS, lay, sheetAsks } from "../src/overlay/glance";
+import { loudest, ask, away, bare, bring, caption, consentAsks, due, DWELL_MS, lay, sheetAsks } from "../src/overlay/glance";
 import type { LaneState } from "../src/wire";
 import { card, Script } from "./events";
 
@@ -113,4 +113,11 @@ describe("what asks for a look", () => {
     expect(consentAsks(with_("unknown", true))).toBe(false);
     expect(consentAsks(with_("refused", false))).toBe(false);
   });
+});
+
+test("the line for notices says lost sound before slow captions, and leaves \"not listening\" to the head", () => {
+  const raised = (notice: string) => ({ notice, speaker: null, detail: "" });
+  expect(loudest([raised("recogniser_slow"), raised("audio_lost"), raised("not_listening")])?.notice).toBe("audio_lost");
+  expect(loudest([raised("not_listening")])).toBeUndefined();
+  expect(loudest([raised("something_new"), raised("recogniser_slow")])?.notice).toBe("recogniser_slow");
 });

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import * as live from "../call/live";
+import { rows } from "../call/rows";
 import { clock } from "../words";
 
 /** The whole talk beside the overlay, where the window is wide enough for it. */
@@ -16,10 +17,10 @@ export function Talk() {
       const box = e.currentTarget;
       stick.current = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
     }}>
-      {lines.map((line) => (
-        <p key={line.utterance} class={`said ${line.speaker}`}><time>{clock(line.start_ms)}</time>{line.text}</p>
-      ))}
-      {gaps.map((gap) => <p key={gap.start_ms} class="gap">{clock(gap.start_ms)}–{clock(gap.end_ms)} not heard</p>)}
+      {rows(lines, gaps).map(({ line, gap }) =>
+        line !== null ? <p key={line.utterance} class={`said ${line.speaker}`}><time>{clock(line.start_ms)}</time>{line.text}</p>
+          : <p key={`gap-${gap.start_ms}`} class="gap">{clock(gap.start_ms)}–{clock(gap.end_ms)} not heard</p>,
+      )}
       <div ref={end} />
     </aside>
   );

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
+import { rows } from "../call/rows";
 import * as live from "../call/live";
 import { kept } from "../overlay/notes";
 import { go } from "../router";
@@ -90,16 +91,13 @@ function Transcript({ view }: { view: CallView }) {
     setHeard(line.utterance);
     void sound.current.play();
   };
-  const rows = [
-    ...view.transcript.map((line) => ({ at: line.start_ms, line, gap: null })),
-    ...view.gaps.map((gap) => ({ at: gap.start_ms, line: null, gap })),
-  ].sort((a, b) => a.at - b.at);
+  const said = rows(view.transcript, view.gaps);
   const notes = kept(view.id);
   return (
     <section class="transcript" aria-label="Transcript" data-testid="transcript">
       {notes && <blockquote class="own-notes"><b>Your notes</b>{notes}</blockquote>}
-      {rows.length === 0 && <p class="none">Nothing was transcribed.</p>}
-      {rows.map(({ line, gap }) =>
+      {said.length === 0 && <p class="none">Nothing was transcribed.</p>}
+      {said.map(({ line, gap }) =>
         line !== null ? (
           <p key={line.utterance} id={`u-${line.utterance}`} class={`said ${line.speaker}${heard === line.utterance ? " heard" : ""}`}>
             <button type="button" class="at" data-testid="hear" disabled={!recorded} title={recorded ? "Hear it" : "Not recorded"} onClick={() => play(line)}>{clock(line.start_ms)}</button>
