@@ -82,6 +82,8 @@ async def test_the_practice_seller_asks_and_the_window_lives_on(server: Server, 
     assert any(card["label"] == "commission" for card in call["cards"])
     assert any(line["speaker"] == "prospect" and "3" in line["text"].replace("three", "3") for line in call["transcript"])
 
+    assert not [n for n in call["notices"] if n["notice"] == "audio_lost" and n["speaker"] == "prospect"]  # she is silent, not gone
+
     window = await _popped_out(page)
     await window.keyboard.press("Shift+E")
     await expect(window.get_by_test_id("outcome-no_answer")).to_be_visible(timeout=20_000)
@@ -106,6 +108,8 @@ async def _popped_out(page: Page) -> Page:
     assert await page.evaluate("documentPictureInPicture.window !== null")  # on top, not a plain pop-up
     await window.set_viewport_size({"width": 420, "height": 640})
     await expect(window.get_by_test_id("card")).to_be_visible()
+    faces = await window.evaluate("[...document.querySelectorAll('.overlay *')].map((e) => getComputedStyle(e).fontFamily.split(',')[0])")
+    assert {face.strip('"') for face in faces} == {"Atkinson"}  # the window wears what the page wears
     await looks(window, "popped-out")
     return window
 

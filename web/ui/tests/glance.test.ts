@@ -115,7 +115,7 @@ describe("what asks for a look", () => {
   });
 });
 
-test("the line for notices says lost sound before slow captions, and leaves \"not listening\" to the head", () => {
+it("the line for notices says lost sound before slow captions, and leaves \"not listening\" to the head", () => {
   const raised = (notice: string) => ({ notice, speaker: null, detail: "" });
   expect(loudest([raised("recogniser_slow"), raised("audio_lost"), raised("not_listening")])?.notice).toBe("audio_lost");
   expect(loudest([raised("not_listening")])).toBeUndefined();

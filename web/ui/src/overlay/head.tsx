@@ -30,9 +30,9 @@ export function Head() {
 
 /** One line, kept free even when there is nothing to say. */
 export function Notices() {
-  const { notices, mode } = live.call.value;
+  const { notices, mode, ended } = live.call.value;
   if (live.busy.value && !live.carried.value) return <Soundless tab={mode === "tab"} />;
-  const first = loudest(notices);
+  const first = ended === null ? loudest(notices) : undefined;
   const shown = live.trouble.value || (first ? notice(first) : "");
   return (
     <p class="o-notice" role="status">

@@ -15,6 +15,10 @@ export class Seller {
 
   private constructor(private readonly audio: AudioContext, private readonly clips: AudioBuffer[]) {
     this.#out = new MediaStreamAudioDestinationNode(audio, { channelCount: 1 });
+    // Between the clips the seller is silent, not gone: a graph without a source would send no packets at all.
+    const silence = new ConstantSourceNode(audio, { offset: 0 });
+    silence.connect(this.#out);
+    silence.start();
     this.track = this.#out.stream.getAudioTracks()[0] as MediaStreamTrack;
     this.#rehearsal = new Rehearsal(clips.length);
   }
