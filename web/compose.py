@@ -15,7 +15,9 @@ from coaching.playbook import DEFAULT_PLAYBOOK, Playbook, PlaybookFile
 from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
 from intelligence.conversation.advanced import AdvancedConversationIntelligence
+from intelligence.conversation.compliance import ComplianceDetector, breaches
 from intelligence.conversation.objections import ObjectionDetector
+from intelligence.conversation.protected import ProtectedQuestionDetector
 from intelligence.conversation.qualification import QualificationSheet
 from intelligence.conversation.signals import SignalDetector
 from intelligence.conversation.stages import StageTracker
@@ -31,7 +33,7 @@ from voice.vad import SpeechDetector
 from web.settings import Settings
 
 # Detectors beside objections; each is used where it is installed.
-_FURTHER: Final = (("compliance", "ComplianceDetector"), ("moments", "MomentDetector"))
+_FURTHER: Final = (("moments", "MomentDetector"),)
 
 
 @dataclass(slots=True)
@@ -93,16 +95,14 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 def breaks_rule(sentence: str) -> str | None:
-    """The rule that a sentence breaks, if any; without the compliance module none is known."""
-    if importlib.util.find_spec("intelligence.conversation.compliance") is None:
-        return None
-    breaches = importlib.import_module("intelligence.conversation.compliance").breaches(sentence)
-    return str(breaches[0].rule) if breaches else None
+    """The rule that a sentence of our own would break, if any."""
+    found = breaches(sentence)
+    return found[0].rule if found else None
 
 
 def detectors() -> list[Detector]:
     """The modules that find something; the sheet and the stages, which go on from their findings, come behind them."""
-    found: list[Any] = [SignalDetector(), ObjectionDetector()]
+    found: list[Any] = [SignalDetector(), ObjectionDetector(), ComplianceDetector(), ProtectedQuestionDetector()]
     for module, name in _FURTHER:
         if importlib.util.find_spec(f"intelligence.conversation.{module}") is not None:
             found.append(getattr(importlib.import_module(f"intelligence.conversation.{module}"), name)())

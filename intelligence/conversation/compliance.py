@@ -1,0 +1,119 @@
+"""What an agent must not say, heard in the agent's own words; and whether our own words would break the same rules.
+
+Two things judge a sentence: precise rules (data/compliance_rules.toml), each enough on its own, and a trained head over
+sentence vectors, hashed words, word classes and signs of the rules. Every finding is told by the rule it comes nearest to.
+"""
+
+import itertools
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intelligence.conversation.classifier import Head, load_head
+from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
+from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
+
+WEIGHTS: Final = Path(__file__).parent / "data" / "compliance.npz"
+WORDS_WEIGHTS: Final = Path(__file__).parent / "data" / "compliance_own.npz"
+PARTIAL_EXTRA: Final = 0.15  # half a sentence may still turn round, so it must be surer
+_MOST_PARTIAL: Final = 0.9
+
+
+def spans(reading: Reading) -> tuple[list[str], Vectors]:
+    """The sentences of a turn and each two in a row, with unit vectors: a slip may need the sentence before it."""
+    texts, vectors = list(reading.sentences), reading.vectors
+    if len(texts) < 2:
+        return texts, vectors
+    pairs = vectors[:-1] + vectors[1:]
+    pairs /= np.maximum(np.linalg.norm(pairs, axis=1, keepdims=True), 1e-9)
+    return texts + [f"{a} {b}" for a, b in itertools.pairwise(texts)], np.concatenate((vectors, pairs)).astype(np.float32)
+
+
+class ComplianceDetector:
+    """Hears slips in the agent's own words: at most one finding for each of the seven kinds in a turn."""
+
+    name = "compliance"
+
+    def __init__(self, head: Head | None = None) -> None:
+        self._head = head if head is not None else load_head(WEIGHTS)
+
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
+        turn = reading.turn
+        if turn.speaker != "agent" or not reading.sentences:
+            return []
+        texts, vectors = spans(reading)
+        words = [neutral(text) for text in texts]
+        table = _judged(self._head, words, vectors)
+        outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
+        found = []
+        for column, label in enumerate(self._head.labels):
+            best = int(np.argmax(table[:, column]))
+            confidence, threshold = float(table[best, column]), float(self._head.thresholds[column])
+            rule = nearest_rule(words[best], label)
+            for row, broken in enumerate(outright):
+                named = next((r for r in broken if r.label == label), None)
+                if named is not None and max(confidence, float(table[row, column])) < max(threshold, RULE_CONFIDENCE):
+                    best, rule, confidence = row, named, RULE_CONFIDENCE
+            bar = min(threshold + PARTIAL_EXTRA, _MOST_PARTIAL) if turn.partial else threshold
+            if confidence >= bar:
+                found.append(_finding(turn, label, texts[best], confidence, rule))
+        return sorted(found, key=lambda f: -f.confidence)
+
+
+# How often a precise rule is right on authored sentences that it was not written from: docs/measurements.md.
+RULE_CONFIDENCE: Final = 0.9
+
+
+def breaches(sentence: str) -> list[Finding]:
+    """The rules that our own words (a card, a line of the playbook) would break if an agent said them; empty: none.
+
+    Stricter than the ear: no vector and no context, precise rules and a head over the words alone; a wrong alarm
+    costs one card.
+    """
+    words = neutral(sentence)
+    if not words:
+        return []
+    turn = Turn("agent", sentence)
+    found = {rule.label: _finding(turn, rule.label, sentence, RULE_CONFIDENCE, rule) for rule in broken_rules(words)}
+    head = _own_head()
+    row = _judged(head, [words], np.zeros((1, 384), np.float32))[0]
+    for label, probability, bar in zip(head.labels, row, head.thresholds, strict=True):
+        if probability >= bar and label not in found:
+            found[label] = _finding(turn, label, sentence, float(probability), nearest_rule(words, label))
+    return sorted(found.values(), key=lambda f: -f.confidence)
+
+
+def _judged(head: Head, words: list[str], vectors: Vectors) -> NDArray[np.float32]:
+    """The head's probabilities; none but recording where the speaker only declines ("we never tell them" is no denial there)."""
+    table = head.probabilities(words, vectors, columns(words))
+    heard = np.array([label == "recording" for label in head.labels])
+    for row, said in enumerate(words):
+        if declines(said):
+            table[row] = np.where(heard, table[row], 0.0)
+    return table
+
+
+@cache
+def _own_head() -> Head:
+    return load_head(WORDS_WEIGHTS)
+
+
+def _finding(turn: Turn, label: str, quote: str, confidence: float, rule: Rule) -> Finding:
+    return Finding(
+        "compliance",
+        label,
+        turn.speaker,
+        quote,
+        turn.start_ms,
+        turn.end_ms,
+        round(confidence, 3),
+        rule.why,
+        rule.id,
+        rule.source,
+        turn.utterance,
+        turn.partial,
+        {"rephrase": rule.rephrase},
+    )
