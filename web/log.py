@@ -18,6 +18,7 @@ from coaching.events import (
     TranscriptRevised,
     UtteranceFinal,
 )
+from web.do_not_call import keep_off, request_in
 from web.store import Store
 from web.tables import calls, consents, events
 
@@ -106,6 +107,8 @@ class CallLog:
             for each in logged:
                 for statement, values in _found_by(each):
                     await connection.execute(statement, values)
+                if (request := request_in(each.event)) is not None:
+                    await keep_off(connection, self.call, each.at, request)
 
     def _committed(self, logged: list[Logged]) -> None:
         self.last = logged[-1].n if logged else self.last

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from coaching.consent import ConsentRefused
@@ -25,9 +24,9 @@ from web.api.bodies import (
 )
 from web.api.exports import markdown, webvtt
 from web.api.surroundings import SignedIn, TheCalls, TheDoors
+from web.do_not_call import listed
 from web.problems import Problem, ProblemDetails
 from web.recordings import wav
-from web.tables import do_not_call
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemDetails, "content": {"application/problem+json": {}}} for code in (400, 401, 403, 404, 409, 413, 422)
@@ -47,7 +46,7 @@ def row_of(row: Any) -> CallRow:
 @router.post("", status_code=201)
 async def start(wanted: CallWanted, user: SignedIn, calls: TheCalls) -> CallView:
     contact = Contact(**wanted.contact.model_dump()) if wanted.contact else Contact()
-    if contact.number and await calls.store.row(sa.select(do_not_call).where(do_not_call.c.number == contact.number)):
+    if await listed(calls.store, contact.number):
         raise Problem(409, "This number asked not to be called.")
     started = CallStarted(
         mode=wanted.mode, contact=contact, agent_name=wanted.agent_name,
