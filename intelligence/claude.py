@@ -30,7 +30,7 @@ from intelligence.claude_failures import (
     TooSlow,
     Unreachable,
 )
-from intelligence.claude_spend import Breaker, CallBudget, Model, Usage, load_models, model_named, tokens_of
+from intelligence.claude_spend import Breaker, CallBudget, Model, Spent, Usage, load_models, model_named, tokens_of
 from intelligence.prompts import AnswerModel, Question
 
 _MOST_ANSWER: Final = 20_000  # characters
@@ -129,18 +129,6 @@ class ClaudeSettings:
             raise ValueError("a deadline is positive, budgets are not negative")
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """One line of the ledger. ``usd`` is None when the model has no known price."""
-
-    call: str
-    purpose: str
-    model: str
-    usage: Usage
-    usd: float | None
-    outcome: str
-
-
 class Ledger(Protocol):
     """Keeps what was spent; web/store.py does it."""
 
@@ -196,10 +184,6 @@ class Claude:
     def budget(self) -> CallBudget:
         """A live call's own."""
         return CallBudget(self.settings.call_usd, self.settings.call_tokens)
-
-    @property
-    def priced(self) -> bool:
-        return self.model.price(0, self._today()) is not None
 
     async def ask(
         self, call: str, question: Question[AnswerModel], budget: CallBudget, *, deadline_s: float | None = None

@@ -101,6 +101,18 @@ def model_named(name: str, models: dict[str, Model]) -> Model:
     return Model(name) if known is None else Model(name, known.thinking, known.effort, known.prices)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One line of the ledger. ``usd`` is None when the model has no known price."""
+
+    call: str
+    purpose: str
+    model: str
+    usage: Usage
+    usd: float | None
+    outcome: str
+
+
 @dataclass(slots=True)
 class CallBudget:
     """What one live call may spend. A question is admitted only if its worst case still fits."""

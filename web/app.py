@@ -12,7 +12,7 @@ from web.api import calls as calls_api
 from web.api import conversations, more
 from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
 from web.calls import Calls, NotLive, UnknownCall
-from web.compose import Machine
+from web.compose import Machine, open_claude
 from web.guard import Guard
 from web.live import Sockets
 from web.problems import install, problem
@@ -31,6 +31,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
         opened = store or await Store.open(settings.data)
         try:
             shared = machine or await Machine.open(settings)
+            shared.claude = open_claude(settings, opened)
             calls, doors = Calls(settings, opened, shared), Doors(opened)
             app.state.calls, app.state.doors, app.state.sockets = calls, doors, Sockets(calls, doors)
             try:
@@ -39,6 +40,8 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
             finally:
                 await app.state.sockets.going_down()
                 await calls.close()
+                if shared.claude is not None:
+                    await shared.claude.aclose()
                 await shared.models.aclose()
         finally:
             await opened.close()

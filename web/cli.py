@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
         doors: Doors = self._app.app.state.doors
         address = f"http://{self._settings.host}:{self._settings.port}"
         print(f"Sottovoce is at {address}", flush=True)
-        for each in missing():
+        for each in missing(self._settings):
             print(f"  missing: {each.what}: {each.why}. {each.fix[0].upper()}{each.fix[1:]}.", flush=True)
         if await doors.anybody_signed_in():
             print("  sign in on another browser: sottovoce sign-in", flush=True)

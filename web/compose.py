@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from coaching.advice import ClaudeAdvisor
 from coaching.call import CallParts, SoundSink
 from coaching.coaches import Coaches
 from coaching.consent import DEFAULT_POLICY, ConsentPolicy
@@ -14,6 +15,7 @@ from coaching.events import CallStarted
 from coaching.playbook import DEFAULT_PLAYBOOK, Playbook, PlaybookFile
 from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
+from intelligence.claude import Claude, ClaudeSettings, Ledger
 from intelligence.conversation.advanced import AdvancedConversationIntelligence
 from intelligence.conversation.compliance import ComplianceDetector, breaches
 from intelligence.conversation.objections import ObjectionDetector
@@ -45,6 +47,7 @@ class Machine:
     playbook: PlaybookFile
     consent: ConsentPolicy
     reread: bool = False
+    claude: Claude | None = None  # open_claude() gives it, where there is a key
 
     @classmethod
     async def open(cls, settings: Settings, *, process: bool = True) -> "Machine":
@@ -66,7 +69,8 @@ class Machine:
         sheet, stages = QualificationSheet(), StageTracker()
         coaches = Coaches([*detectors(), sheet, stages], self.models.embed, today=started.today)
         policy = SuggestionPolicy(self.playbook.current, breaks_rule)
-        return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, sink=sink)
+        advisor = ClaudeAdvisor(call, started, self.claude, self.playbook.current, breaks_rule) if self.claude is not None else None
+        return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, advisor=advisor, sink=sink)
 
     def sentence(self, agent_name: str) -> str:
         """What the agent reads aloud to ask for consent."""
@@ -78,6 +82,24 @@ def likely_words(started: CallStarted, playbook: Playbook) -> tuple[str, ...]:
     people = (started.contact.name, started.agent_name)
     terms = (word for words in playbook.terms.values() for word in words)
     return tuple(dict.fromkeys(word for word in (*people, *terms) if word))
+
+
+def open_claude(settings: Settings, ledger: Ledger) -> Claude | None:
+    """Claude, where a key is set; whoever opens it closes it."""
+    if not settings.anthropic_key:
+        return None
+    return Claude(
+        ClaudeSettings(
+            key=settings.anthropic_key,
+            model=settings.claude_model,
+            url=settings.claude_url,
+            deadline_s=settings.claude_deadline_s,
+            monthly_usd=settings.claude_monthly_usd,
+            call_usd=settings.claude_call_usd,
+            call_tokens=settings.claude_call_tokens,
+        ),
+        ledger,
+    )
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

@@ -41,7 +41,7 @@ def doctor(settings: Settings, port_is_free: Callable[[Settings], bool], say: Ca
     store(settings.data, found)
     free = port_is_free(settings)
     say(f"ok       port {settings.port} is free" if free else f"note     port {settings.port} is in use (fine if Sottovoce is running)")
-    for each in missing():
+    for each in missing(settings):
         say(f"missing  {each.what}: {each.why}; {each.fix}")
     say(f"ok       data in {settings.data}")
     return 1 if wrong else 0

@@ -1,8 +1,9 @@
 """Every setting, its default and its meaning. The only file that reads the environment."""
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,15 @@ SETTINGS: Final = (
     Setting("SOTTOVOCE_PLAYBOOK", "", "playbook file (TOML); empty is the one that comes with the program"),
     Setting("SOTTOVOCE_CONSENT", "", "consent policy file (TOML); empty is the one that comes with the program"),
     Setting("SOTTOVOCE_AGENT_ALONE", "0", "1: after a refusal the agent's own voice alone is coached"),
+    Setting(
+        "SOTTOVOCE_ANTHROPIC_KEY", "", "key of the Anthropic API; empty: `ANTHROPIC_API_KEY`, and without either the coach works alone"
+    ),
+    Setting("SOTTOVOCE_CLAUDE_MODEL", "claude-haiku-5-5", "model that refines cards where the prospect said yes to it"),
+    Setting("SOTTOVOCE_CLAUDE_URL", "https://api.anthropic.com", "address of the Messages API, for a proxy"),
+    Setting("SOTTOVOCE_CLAUDE_DEADLINE_S", "4", "seconds in which Claude must have answered"),
+    Setting("SOTTOVOCE_CLAUDE_MONTHLY_USD", "20", "US dollars that all calls of a month (UTC) may cost; 0 is no cap"),
+    Setting("SOTTOVOCE_CLAUDE_CALL_USD", "0.25", "US dollars that one call may cost"),
+    Setting("SOTTOVOCE_CLAUDE_CALL_TOKENS", "200000", "tokens that one call may use; the only bound of a model without a known price"),
     Setting("SOTTOVOCE_RETURN_S", "120", "seconds after a restart, or after a call's start, in which somebody must come"),
     Setting("SOTTOVOCE_UPLOAD_MB", "200", "largest recording that may be uploaded"),
 )
@@ -75,6 +85,13 @@ class Settings:
     agent_alone: bool
     return_s: float
     upload_mb: int
+    anthropic_key: str = field(repr=False)
+    claude_model: str
+    claude_url: str
+    claude_deadline_s: float
+    claude_monthly_usd: float
+    claude_call_usd: float
+    claude_call_tokens: int
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -93,6 +110,15 @@ class Settings:
                 raise SettingRefused(f"{PREFIX}{name} is a whole number from {least} to {most}, not {text(name)!r}.")
             return value
 
+        def decimal(name: str, least: float, most: float) -> float:
+            try:
+                value = float(text(name))
+            except ValueError:
+                value = math.nan
+            if not least <= value <= most:
+                raise SettingRefused(f"{PREFIX}{name} is a number from {least:g} to {most:g}, not {text(name)!r}.")
+            return value
+
         def listed(name: str) -> tuple[str, ...]:
             return tuple(part.strip().rstrip("/") for part in text(name).split(",") if part.strip())
 
@@ -108,6 +134,8 @@ class Settings:
             raise SettingRefused(f"{PREFIX}COMPUTE is int8, float32, float16 or int8_float16, not {text('COMPUTE')!r}.")
         if text("AGENT_ALONE") not in ("0", "1"):
             raise SettingRefused(f"{PREFIX}AGENT_ALONE is 0 or 1, not {text('AGENT_ALONE')!r}.")
+        if not text("CLAUDE_URL").startswith(("http://", "https://")):
+            raise SettingRefused(f"{PREFIX}CLAUDE_URL is an http or https address, not {text('CLAUDE_URL')!r}.")
         return cls(
             host=text("HOST"),
             port=number("PORT", 0, 65535),
@@ -127,6 +155,13 @@ class Settings:
             agent_alone=text("AGENT_ALONE") == "1",
             return_s=float(number("RETURN_S", 1, 86_400)),
             upload_mb=number("UPLOAD_MB", 1, 4096),
+            anthropic_key=text("ANTHROPIC_KEY") or given.get("ANTHROPIC_API_KEY", "").strip(),
+            claude_model=text("CLAUDE_MODEL"),
+            claude_url=text("CLAUDE_URL").rstrip("/"),
+            claude_deadline_s=decimal("CLAUDE_DEADLINE_S", 0.1, 60),
+            claude_monthly_usd=decimal("CLAUDE_MONTHLY_USD", 0, 1_000_000),
+            claude_call_usd=decimal("CLAUDE_CALL_USD", 0, 10_000),
+            claude_call_tokens=number("CLAUDE_CALL_TOKENS", 0, 100_000_000),
         )
 
     def allowed_origins(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ overwrites what is deleted; a truncating checkpoint then empties the journal tha
 
 import asyncio
 import contextlib
+import datetime
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -18,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from coaching.events import EVENT, CallStarted, Contact, Logged
-from web.tables import calls, contacts, events, links, recordings
+from intelligence.claude_spend import Spent
+from web.tables import calls, claude_spend, contacts, events, links, recordings, users
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PAGE: Final = 500
@@ -114,6 +116,46 @@ class Store:
         if before is not None:
             query = query.where(calls.c.started_at < before)
         return await self.rows(query.order_by(calls.c.started_at.desc()).limit(limit))
+
+    # ---- what Claude has cost
+
+    async def spend(self, spent: Spent) -> None:
+        """A line of the ledger, on the account of the call's agent."""
+        now, usage = time.time(), spent.usage
+        async with self.write() as connection:
+            call = (await connection.execute(sa.select(calls.c.id, calls.c.user).where(calls.c.id == spent.call))).first()
+            await connection.execute(
+                sa.insert(claude_spend).values(
+                    at=now, month=f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y-%m}", user=call and call.user, call=call and call.id,
+                    purpose=spent.purpose, model=spent.model, input_tokens=usage.input, output_tokens=usage.output,
+                    cache_write_tokens=usage.cache_write, cache_read_tokens=usage.cache_read, estimated=usage.estimated, usd=spent.usd,
+                    outcome=spent.outcome,
+                )
+            )  # fmt: skip
+
+    async def spent_usd(self, month: str) -> float:
+        """Dollars of a month (YYYY-MM), as far as prices are known."""
+        row = await self.row(sa.select(sa.func.sum(claude_spend.c.usd).label("usd")).where(claude_spend.c.month == month))
+        return float(row["usd"] or 0.0) if row is not None else 0.0
+
+    async def spending(self, month: str) -> list[Any]:
+        """A row per agent: user, name, questions, tokens, usd, and how many questions have no known price."""
+        tokens = (
+            claude_spend.c.input_tokens
+            + claude_spend.c.output_tokens
+            + claude_spend.c.cache_write_tokens
+            + claude_spend.c.cache_read_tokens
+        )
+        query = (
+            sa.select(
+                claude_spend.c.user, users.c.name, sa.func.count().label("questions"), sa.func.sum(tokens).label("tokens"),
+                sa.func.sum(claude_spend.c.usd).label("usd"), sa.func.sum(sa.case((claude_spend.c.usd.is_(None), 1), else_=0)).label("unpriced"),
+            )
+            .outerjoin(users, claude_spend.c.user == users.c.id)
+            .where(claude_spend.c.month == month)
+            .group_by(claude_spend.c.user, users.c.name)
+        )  # fmt: skip
+        return [dict(row) for row in await self.rows(query)]
 
     # ---- deletion
 

@@ -1,6 +1,6 @@
 """The tables. Events are the truth of a call; calls, contacts and the search index are found from them."""
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -87,4 +87,22 @@ do_not_call = Table(
     Column("number", Text, primary_key=True),
     Column("at", Float, nullable=False),
     Column("why", Text, nullable=False),
+)
+claude_spend = Table(  # one line per question; it outlives its call, because money was spent
+    "claude_spend",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("month", String(7), nullable=False, index=True),  # YYYY-MM, UTC
+    Column("user", ForeignKey("users.id", ondelete="SET NULL"), nullable=True),
+    Column("call", ForeignKey("calls.id", ondelete="SET NULL"), nullable=True, index=True),
+    Column("purpose", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False),
+    Column("cache_read_tokens", Integer, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("usd", Float, nullable=True),  # unknown for a model without a price
+    Column("outcome", String(32), nullable=False),
 )

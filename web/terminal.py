@@ -19,7 +19,7 @@ from coaching.events import (
     UtteranceFinal,
 )
 from voice.legs.microphone import MicrophoneLeg
-from web.compose import Machine
+from web.compose import Machine, open_claude
 from web.log import CallLog
 from web.settings import Settings
 from web.store import Store, new_id
@@ -68,10 +68,13 @@ async def listen(
     try:
         say("Loading the speech models …")
         machine = await Machine.open(settings)
+        machine.claude = open_claude(settings, store)
         try:
             await _one_call(store, machine, MicrophoneLeg(agent, prospect), granted=granted, alone=prospect is None, say=say)
         finally:
             await machine.models.aclose()
+            if machine.claude is not None:
+                await machine.claude.aclose()
     finally:
         await store.close()
     return 0

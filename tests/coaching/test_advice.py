@@ -24,7 +24,8 @@ from coaching.events import (
 from coaching.playbook import load
 from coaching.record import MemoryLog, Record
 from coaching.state import CallState
-from intelligence.claude import Claude, ClaudeSettings, Spent
+from intelligence.claude import Claude, ClaudeSettings
+from intelligence.claude_spend import Spent
 from tests.intelligence.messages_server import MessagesServer, fails, says
 
 CARD = Card(id="k1", moment="objection", kind="objection_response", label="price", title="Price worries", say="What number feels fair to you?",

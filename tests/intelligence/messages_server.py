@@ -93,6 +93,8 @@ class MessagesServer:
             await self._talk(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.broken += 1
+        except asyncio.CancelledError:
+            pass  # the server is closing; asyncio would log the end of a talk that was cut
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):

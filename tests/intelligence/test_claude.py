@@ -10,7 +10,7 @@ import anthropic
 import httpx2
 import pytest
 
-from intelligence.claude import TRANSLATED, Claude, ClaudeSettings, Spent, translated
+from intelligence.claude import TRANSLATED, Claude, ClaudeSettings, translated
 from intelligence.claude_failures import (
     AnswerUnusable,
     BudgetSpent,
@@ -25,7 +25,7 @@ from intelligence.claude_failures import (
     TooSlow,
     Unreachable,
 )
-from intelligence.claude_spend import Breaker, Usage, load_models, model_named
+from intelligence.claude_spend import Breaker, Spent, Usage, load_models, model_named
 from intelligence.prompts import CardData, SaidTurn, card_question
 from tests.intelligence.messages_server import MessagesServer, Scene, ended, fails, says, spoken, started
 

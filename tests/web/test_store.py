@@ -1,16 +1,20 @@
 """The store and the log: committed before sent, numbered without gaps, deleted for good."""
 
 import asyncio
+import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from coaching.events import CallEnded, CallStarted, Contact, UtteranceFinal
+from intelligence.claude_spend import Spent, Usage
 from voice.frames import AudioFrame
 from web.log import CallLog, TooSlow, Viewer
 from web.recordings import Recorder, read_stereo
 from web.store import Store
+from web.tables import users
 
 
 @pytest.fixture
@@ -128,3 +132,20 @@ def test_a_recording_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert set(sound[1600:1920, 0]) == {5}
     assert set(sound[8000:40_000, 1]) == {7}
     assert np.count_nonzero(sound) == 320 + 32_000
+
+
+async def test_spending_outlives_its_call(store: Store) -> None:
+    """What Claude cost is kept by month and agent, priced or not, also when the call is deleted."""
+    async with store.write() as connection:
+        await connection.execute(sa.insert(users).values(id="u1", name="Tom", role="agent", created_at=0.0))
+    await store.start_call("c", "u1", CallStarted(mode="sample"))
+    for usd in (0.25, 0.5, None):
+        await store.spend(Spent("c", "card", "m", Usage(input=10, output=5, cache_read=100), usd, "answered"))
+    await store.spend(Spent("gone", "card", "m", Usage(input=1), 0.125, "TooSlow"))
+    await store.delete_calls(["c"])
+    month = f"{datetime.datetime.now(datetime.UTC):%Y-%m}"
+    assert await store.spent_usd(month) == 0.875
+    assert await store.spent_usd("2001-01") == 0.0
+    lines = {row["user"]: row for row in await store.spending(month)}
+    assert lines["u1"] == {"user": "u1", "name": "Tom", "questions": 3, "tokens": 345, "usd": 0.75, "unpriced": 1}
+    assert lines[None]["usd"] == 0.125

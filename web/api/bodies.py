@@ -106,6 +106,23 @@ class StatusView(BaseModel):
     calls_live: int
 
 
+class SpendLine(BaseModel):
+    """``usd`` holds the priced questions; ``unpriced`` counts the others."""
+
+    user: str | None
+    name: str
+    questions: int
+    tokens: int
+    usd: float | None
+    unpriced: int
+
+
+class SpendView(BaseModel):
+    month: str
+    cap_usd: float | None
+    agents: list[SpendLine]
+
+
 class CallRow(BaseModel):
     id: str
     mode: str

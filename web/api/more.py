@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 from importlib.metadata import version
 from pathlib import Path as File
 from typing import Annotated, Literal
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query, Request, UploadFile
 
+from intelligence.claude_spend import load_models, model_named
 from voice.legs.pcm import RecordingRefused
 from voice.legs.recording import check_recording
 from voice.models import ModelsLost
@@ -23,12 +25,15 @@ from web.api.bodies import (
     PlaybookView,
     SeatView,
     SessionView,
+    SpendLine,
+    SpendView,
     StatusView,
 )
 from web.api.calls import PROBLEMS, CallId, row_of
 from web.api.surroundings import SignedIn, TheCalls, TheDoors
 from web.auth import SEAT
 from web.problems import Problem
+from web.settings import Settings
 from web.store import new_id
 from web.tables import calls as calls_table
 from web.tables import contacts
@@ -60,7 +65,7 @@ async def status(_user: SignedIn, calls: TheCalls) -> StatusView:
     return StatusView(
         version=version("sottovoce"),
         engine=EngineView(alive=alive, model=models.name, restarts=restarts, windows=windows),
-        missing=missing(),
+        missing=missing(calls.settings),
         calls_live=len(calls.live),
     )
 
@@ -76,11 +81,28 @@ async def playbook(_user: SignedIn, calls: TheCalls) -> PlaybookView:
     return PlaybookView(pages=[page for page in pages if any(page.say)])
 
 
-def missing() -> list[Missing]:
+def missing(settings: Settings) -> list[Missing]:
     """What is not here, why it matters and what to do."""
-    if (UI / "index.html").exists():
-        return []
-    return [Missing(what="front end", why="the pages are not built; the API works without them", fix="run scripts/setup")]
+    found: list[Missing] = []
+    if not (UI / "index.html").exists():
+        found.append(Missing(what="front end", why="the pages are not built; the API works without them", fix="run scripts/setup"))
+    if not settings.anthropic_key:
+        found.append(
+            Missing(what="Claude", why="no key is set (optional); the coach gives its own cards", fix="set SOTTOVOCE_ANTHROPIC_KEY")
+        )
+    elif model_named(settings.claude_model, load_models()).price(0, datetime.datetime.now(datetime.UTC).date()) is None:
+        why = f"no price of {settings.claude_model} is known, so budgets in dollars do not hold; the one in tokens does"
+        found.append(Missing(what="Claude's price", why=why, fix="choose another SOTTOVOCE_CLAUDE_MODEL"))
+    return found
+
+
+@router.get("/spend")
+async def spend(user: SignedIn, calls: TheCalls, month: Annotated[str, Query(pattern=r"^(\d{4}-\d{2})?$")] = "") -> SpendView:
+    """What Claude has cost in a month, by agent; an agent sees the own line only."""
+    month = month or f"{datetime.datetime.now(datetime.UTC):%Y-%m}"
+    rows = await calls.store.spending(month)
+    lines = [SpendLine(**{**row, "name": row["name"] or ""}) for row in rows if user.role != "agent" or row["user"] == user.id]
+    return SpendView(month=month, cap_usd=calls.settings.claude_monthly_usd or None, agents=lines)
 
 
 @router.post("/replays", status_code=202)
