@@ -10,19 +10,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from coaching.events import CallStarted, Card
+from coaching.events import CallStarted, Card, SummaryLine, SummaryMade
 from coaching.figures import FigureSources
 from coaching.playbook import MOST_WORDS, Playbook
 from coaching.state import CallState, Line
 from intelligence.claude import Claude
 from intelligence.identifiers import hides_something
 from intelligence.privacy import PlaceholderRefused, Pseudonyms
-from intelligence.prompts import CardAnswer, CardData, Question, SaidTurn, card_question
+from intelligence.prompts import CardAnswer, CardData, NoteLine, Question, SaidTurn, card_question, note_question
 
 REFINED: Final = frozenset({"objection", "fear_or_pressure", "buying_signal", "missing_question"})
 _TURNS: Final = 14
 _TURN_CHARACTERS: Final = 600
 _WHY_WORDS: Final = 24
+_NOTE_TURNS: Final = 400
+_NOTE_LINES: Final = 8
+_NOTE_WORDS: Final = 30
+_NOTE_S: Final = 30.0
 _SURE: Final = 0.5  # a word recognised with less than this is no source of a figure
 _MARKUP: Final = re.compile(r"[<>{}\[\]\\|`*_#\n\r\t]|https?:|www\.")
 _WORD: Final = re.compile(r"[^\W\d_][\w’'-]*")
@@ -116,6 +120,33 @@ class ClaudeAdvisor:
         self.outcomes[outcome] += 1
         return better
 
+    async def sum_up(self, state: CallState) -> SummaryMade | None:
+        """Better lines for the summary that stands already. Raises ClaudeFailed. None: the local one is the better."""
+        local = state.summary
+        if local is None or not _allowed(state) or not state.lines:
+            return None
+        turns = said_turns(state, self.hidden.hide, _NOTE_TURNS)
+        question = note_question(turns, [self.hidden.hide(line.text) for line in local.lines])
+        answer = await self._claude.ask(self._call, question, self.budget, deadline_s=_NOTE_S)
+        gates, transcript = self._gates(None, state), state.transcript()
+        sent = {turn.n for turn in turns}
+        lines = [self._note_line(line, transcript[line.turn - 1], gates) for line in answer.value.lines[:_NOTE_LINES] if line.turn in sent]
+        kept = [line for line in lines if line is not None]
+        self.outcomes["note lines refused"] += len(answer.value.lines) - len(kept)
+        if not kept:
+            return None
+        note = "\n".join([f"- {line.text}" for line in kept] + [text for text in local.crm_note.splitlines() if not text.startswith("- ")])
+        return local.model_copy(update={"lines": kept, "crm_note": note, "tier": "claude"})
+
+    def _note_line(self, line: NoteLine, said: Line, gates: Gates) -> SummaryLine | None:
+        try:
+            text = " ".join(self.hidden.restore(line.text).split())
+        except PlaceholderRefused:
+            return None
+        if gates.wrong(text, _NOTE_WORDS) is not None:
+            return None
+        return SummaryLine(text=text, utterance=said.utterance, at_ms=said.start_ms)
+
     def _question(self, card: Card, state: CallState) -> Question[CardAnswer]:
         hide = self.hidden.hide
         data = CardData(
@@ -130,9 +161,9 @@ class ClaudeAdvisor:
         )
         return card_question(playbook_text(self._playbook()), data)
 
-    def _gates(self, card: Card, state: CallState) -> Gates:
+    def _gates(self, card: Card | None, state: CallState) -> Gates:
         figures, words = FigureSources(), set[str]()
-        for text in (*self._playbook().sayings(), card.say, card.why, *self.names):
+        for text in (*self._playbook().sayings(), *((card.say, card.why) if card else ()), *self.names):
             figures.hear(text)
             words.update(w.lower() for w in _WORD.findall(text))
         for line in state.transcript():

@@ -99,6 +99,10 @@ class Call:
         return self._record.state
 
     @property
+    def advisor(self) -> Advisor | None:
+        return self._parts.advisor
+
+    @property
     def live(self) -> LiveState:
         return self._record.live
 

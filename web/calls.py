@@ -9,10 +9,12 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 import structlog
 
+from coaching.advice import ClaudeAdvisor
 from coaching.call import Call
 from coaching.events import CallEnded, CallStarted, OutcomeChosen, SuggestionChanged
 from coaching.state import CallState
 from coaching.summary import outcome_preset, summarise
+from intelligence.claude_failures import ClaudeFailed
 from voice.legs import Leg
 from voice.legs.recording import RecordingLeg
 from voice.legs.webrtc_peer import WebRtcLeg, WebRtcSettings
@@ -131,6 +133,19 @@ class Calls:
             live.recorder.close()
             self.live.pop(live.call.id, None)
         await self._expire_links(live.call.id)
+        if isinstance(advisor := live.call.advisor, ClaudeAdvisor):
+            self._watch(self._sum_up(live.call.id, advisor), f"summary of {live.call.id}")
+
+    async def _sum_up(self, call_id: str, advisor: ClaudeAdvisor) -> None:
+        """A better summary where there may be one; the local one is in the log already."""
+        try:
+            better = await advisor.sum_up(await self.state(call_id))
+            if better is not None:
+                async with self._changing:
+                    last = (await self.state(call_id)).last
+                    await CallLog(self.store, call_id, last).append([better])
+        except (ClaudeFailed, UnknownCall) as failure:
+            logger.info("no better summary", call=call_id, failure=type(failure).__name__)
 
     async def _deserted(self, live: LiveCall) -> None:
         await asyncio.sleep(self.settings.return_s)

@@ -12,6 +12,7 @@ from coaching.advice import ClaudeAdvisor
 from coaching.asking import Asking
 from coaching.events import (
     AnyEvent,
+    CallEnded,
     CallStarted,
     Card,
     ConsentChanged,
@@ -19,11 +20,13 @@ from coaching.events import (
     SheetChanged,
     SuggestionChanged,
     SuggestionShown,
+    SummaryMade,
     UtteranceFinal,
 )
 from coaching.playbook import load
 from coaching.record import MemoryLog, Record
 from coaching.state import CallState
+from coaching.summary import summarise
 from intelligence.claude import Claude, ClaudeSettings
 from intelligence.claude_spend import Spent
 from tests.intelligence.messages_server import MessagesServer, fails, says
@@ -165,6 +168,41 @@ async def test_orders_in_a_call_stay_data() -> None:
     content = server.requests[0]["messages"][0]["content"]
     assert content.count("</call_data>") == 1
     assert "[NAME_1] for" not in content
+
+
+async def note_of(lines: list[dict[str, Any]], *, claude: bool = True) -> tuple[SummaryMade | None, MessagesServer]:
+    record, _ = await call_of(*SAID, claude=claude)
+    await record.log(CallEnded(reason="hung_up"), summarise(record.state))
+    async with MessagesServer(says({"lines": lines})) as server:
+        one = adviser(server, record)
+        made = await one.sum_up(record.state)
+        await one._claude.aclose()
+    return made, server
+
+
+async def test_a_better_note_keeps_what_it_rests_on() -> None:
+    """Lines that pass the gates lead to the words behind them; the others are left out."""
+    made, server = await note_of([
+        {"text": "[NAME_2] finds $450,000 too much for the house in Lakewood.", "turn": 2},
+        {"text": "They would pay $420,000.", "turn": 2},
+        {"text": "They prefer Boulder.", "turn": 2},
+        {"text": "Wants to be called.", "turn": 99},
+    ])  # fmt: skip
+    assert made is not None
+    assert made.tier == "claude"
+    assert [(line.text, line.utterance, line.at_ms) for line in made.lines] == [
+        ("Karen finds $450,000 too much for the house in Lakewood.", "u1", 4000)
+    ]
+    assert "Karen finds" in made.crm_note
+    assert "karen" not in json.dumps(server.requests[0]).lower()
+
+
+async def test_a_note_without_good_lines_is_none() -> None:
+    """When no line passes, or there is no yes to Claude, the local summary stands."""
+    assert (await note_of([{"text": "They would pay $420,000.", "turn": 2}]))[0] is None
+    made, server = await note_of([{"text": "They hesitate.", "turn": 2}], claude=False)
+    assert made is None
+    assert server.requests == []
 
 
 class Slow:
