@@ -1,4 +1,4 @@
-"""A whole call with Claude beside it: the sample through real recogniser, coach and server; the Messages API on this machine."""
+"""A whole call with Claude beside it: sound through the server's call, the Messages API on this machine."""
 
 import asyncio
 import dataclasses
@@ -6,24 +6,32 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import av
 import httpx
-import numpy as np
 import pytest
 
-from tests.intelligence.messages_server import MessagesServer, says
-from web.app import SAMPLE, Guarded
+from coaching.call import Call, CallParts
+from coaching.events import CallStarted, Contact
+from tests.intelligence.messages_server import MessagesServer, Scene, says
+from tests.scripted_call import Cue, Cued, ScriptedLeg, Stage, agent, laid_out, parts_of, prospect, silence
+from web.app import Guarded
 from web.calls import Calls
+from web.compose import Machine
 from web.settings import SettingRefused, Settings
 
 BETTER = "Would it help to go through what you would need to feel sure?"
-_PACE = 3.0
-_SECONDS = 32
+NOTE = "They are not sure yet."
+
+
+def answered(request: dict[str, Any]) -> Scene:
+    """A card's or a summary's answer, by the schema that was asked for."""
+    if "lines" in request["output_config"]["format"]["schema"]["properties"]:
+        return says({"lines": [{"text": NOTE, "turn": 1}]})
+    return says({"better": True, "say": BETTER, "why": "They hesitate."})
 
 
 @pytest.fixture
 async def messages() -> AsyncIterator[MessagesServer]:
-    async with MessagesServer(otherwise=lambda _: says({"better": True, "say": BETTER, "why": "They hesitate."})) as server:
+    async with MessagesServer(otherwise=answered) as server:
         yield server
 
 
@@ -37,35 +45,50 @@ def settings(tmp_path: Path, messages: MessagesServer) -> Settings:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of the sample, up to its first objections."""
-    file = tmp_path_factory.mktemp("sound") / "beginning.wav"
-    with av.open(str(SAMPLE / "call.flac")) as source, av.open(str(file), "w") as target:
-        sound = np.concatenate([frame.to_ndarray().reshape(-1, 2) for frame in source.decode(audio=0)])[: _SECONDS * 16_000]
-        stream = target.add_stream("pcm_s16le", rate=16_000, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.reshape(1, -1)), format="s16", layout="stereo")
-        frame.sample_rate = 16_000
-        target.mux(stream.encode(frame))
-        target.mux(stream.encode(None))
-    return file
-
-
-async def played(app: Guarded, recording: Path, tmp_path: Path, *, claude: bool = True) -> tuple[dict[str, Any], list[Any]]:
-    """The call's view and its events."""
+async def played(app: Guarded, monkeypatch: pytest.MonkeyPatch, *, claude: bool = True) -> tuple[dict[str, Any], list[Any]]:
+    """A scene as sound through the server's own call: store, log, consent, adviser; only the recogniser is a double."""
     calls: Calls = app.app.state.calls
-    copy = tmp_path / "played.wav"
-    copy.write_bytes(recording.read_bytes())
-    live = await calls.replay(None, copy, "left", _PACE)
-    await live.call.consent("granted", by="agent", claude=claude)
+
+    def here() -> Call:
+        return next(iter(calls.live.values())).call
+
+    async def settled() -> None:
+        """Nobody speaks until Claude has answered, or is given up."""
+        async with asyncio.timeout(20):
+            while (  # noqa: ASYNC110  any state of the call may end it
+                claude
+                and ("claude_off", None) not in here().state.notices
+                and not any(shown.card.tier == "claude" for shown in here().state.cards.values())
+            ):
+                await asyncio.sleep(0.02)
+
+    scene = [
+        Cue(lambda _: here().consent("granted", by="agent", claude=claude)), agent("What did you think of it?"),
+        prospect("Honestly it is too expensive for the two of us."), silence(3000), Cue(lambda _: settled()),
+        agent("I hear you."), prospect("We will see what we can do."),
+    ]  # fmt: skip
+    lines, cues, length_ms = laid_out(scene)
+    leg, real = ScriptedLeg(lines, cues, length_ms), Machine.parts
+    leg.call = object()  # type: ignore[assignment]  # the cues find the call by themselves
+
+    def parts(self: Machine, call: str, started: CallStarted, leg: Any, log: Any, sink: Any = None) -> CallParts:
+        stage = Stage(detectors=[Cued({"expensive": ("objection", "price")})], started=started)
+        scripted, _ = parts_of(stage, lines, leg, log)
+        scripted.advisor = real(self, call, started, leg, log, sink).advisor
+        return scripted
+
+    monkeypatch.setattr(Machine, "parts", parts)
+    live = await calls._begin(None, CallStarted(mode="replay", contact=Contact(name="Karen Lewis")), leg)
     assert live.task is not None
     await asyncio.wait_for(asyncio.shield(live.task), 60)
+    if summing := [task for task in calls._watching if task.get_name() == f"summary of {live.call.id}"]:
+        await asyncio.wait(summing, timeout=10)
     return await calls.view(live.call.id), await calls.store.all_events(live.call.id)
 
 
-async def test_a_card_is_refined_in_place(app: Guarded, agent: httpx.AsyncClient, recording: Path, tmp_path: Path) -> None:
+async def test_a_card_is_refined_in_place(app: Guarded, agent: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A card comes from the local coach first; then the same card has Claude's words, and the money is on the books."""
-    view, events = await played(app, recording, tmp_path)
+    view, events = await played(app, monkeypatch)
     kinds = [(e.event.type, e.event.card.id) for e in events if e.event.type in ("suggestion_shown", "suggestion_refined")]
     refined = [card for kind, card in kinds if kind == "suggestion_refined"]
     assert refined
@@ -73,6 +96,8 @@ async def test_a_card_is_refined_in_place(app: Guarded, agent: httpx.AsyncClient
     card = next(c for c in view["cards"] if c["id"] == refined[0])
     assert (card["say"], card["tier"]) == (BETTER, "claude")
     assert card["rule"]
+    assert [e.event.tier for e in events if e.event.type == "summary_made"] == ["local", "claude"]
+    assert [line["text"] for line in view["summary"]["lines"]] == [NOTE]
     spent = (await agent.get("/api/spend")).raise_for_status().json()
     assert spent["cap_usd"] == 20.0
     assert spent["agents"][0]["questions"] >= 1
@@ -80,14 +105,12 @@ async def test_a_card_is_refined_in_place(app: Guarded, agent: httpx.AsyncClient
     assert "Claude" not in [m["what"] for m in (await agent.get("/api/status")).json()["missing"]]
 
 
-async def test_a_slow_claude_delays_nothing(app: Guarded, recording: Path, tmp_path: Path, messages: MessagesServer) -> None:
+async def test_a_slow_claude_delays_nothing(app: Guarded, monkeypatch: pytest.MonkeyPatch, messages: MessagesServer) -> None:
     """While Claude says nothing the call goes on: its words, its local card and its summary come, and a notice says why."""
-    messages._otherwise = lambda _: says({"better": True, "say": BETTER, "why": ""}, pause_s=30.0)
+    messages._otherwise = lambda _: says({"better": True, "say": BETTER, "why": ""}, pause_s=300.0)
     claude = app.app.state.calls.machine.claude
     claude.settings = dataclasses.replace(claude.settings, deadline_s=0.4)
-    began = asyncio.get_running_loop().time()
-    view, events = await played(app, recording, tmp_path)
-    assert asyncio.get_running_loop().time() - began < _SECONDS / _PACE + 15
+    view, events = await played(app, monkeypatch)
     types = [e.event.type for e in events]
     assert messages.requests
     assert "suggestion_refined" not in types
@@ -97,9 +120,9 @@ async def test_a_slow_claude_delays_nothing(app: Guarded, recording: Path, tmp_p
     assert view["summary"]["tier"] == "local"
 
 
-async def test_without_a_yes_nothing_leaves(app: Guarded, recording: Path, tmp_path: Path, messages: MessagesServer) -> None:
+async def test_without_a_yes_nothing_leaves(app: Guarded, monkeypatch: pytest.MonkeyPatch, messages: MessagesServer) -> None:
     """A call whose prospect agreed to be listened to but not to Claude sends nothing."""
-    view, _ = await played(app, recording, tmp_path, claude=False)
+    view, _ = await played(app, monkeypatch, claude=False)
     assert view["cards"]
     assert messages.requests == []
 
