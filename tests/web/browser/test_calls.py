@@ -17,8 +17,8 @@ _SEAT_KINDS = {"welcome", "present", "consent", "leg", "ended"} | _PEER_KINDS
 
 async def test_two_browsers_hold_a_call(server: Server, launch: Launch, tmp_path: Path) -> None:
     """Captions, a card and the summary come to the agent's page, and none of it reaches the other party's."""
-    agent = await (await signed_in(await launch("fake_mic_agent.wav"), server)).new_page()
-    prospect = await (await stranger(await launch("fake_mic_prospect.wav"))).new_page()
+    agent = await (await signed_in(await launch("fake_mic_agent.wav", loop=True), server)).new_page()
+    prospect = await (await stranger(await launch("fake_mic_prospect.wav", loop=True))).new_page()
     ours, theirs = Taps(agent), Taps(prospect)
     await agent.goto(server.url)
     await agent.evaluate("window.neverNavigated = true")
@@ -59,6 +59,7 @@ async def test_two_browsers_hold_a_call(server: Server, launch: Launch, tmp_path
     assert set(heard["prints"]) <= spoke  # what the other party hears comes from the agent's browser, not from the server
     assert heard["channels"] == []
     await _past_calls_are_found(agent)
+    await _deleted(agent)
     assert await agent.evaluate("window.neverNavigated")
 
 
@@ -208,3 +209,12 @@ async def _past_calls_are_found(agent: Page) -> None:
     await looks(agent, "calls")
     await agent.get_by_role("link", name="Begin").click()
     await looks(agent, "home")
+
+
+async def _deleted(agent: Page) -> None:
+    await agent.get_by_role("link", name="Calls").click()
+    await agent.get_by_text("Marcus Reed").click()
+    agent.once("dialog", lambda dialog: dialog.accept())
+    await agent.get_by_test_id("delete").click()
+    await expect(agent.get_by_role("heading", name="Calls")).to_be_visible()
+    await expect(agent.get_by_text("Marcus Reed")).to_have_count(0)

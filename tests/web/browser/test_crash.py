@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from scripts.programs.callers import Server
 from tests.web.browser.conftest import Launch
@@ -27,6 +27,10 @@ async def test_a_killed_server_does_not_part_the_two(launch: Launch, tmp_path: P
         await prospect.goto(await agent.get_by_test_id("invite-link").input_value())
         await prospect.get_by_test_id("join").click()
         await prospect.get_by_test_id("grant").click(timeout=20_000)
+        await prospect.get_by_test_id("yes-record").check()
+        await expect(prospect.get_by_test_id("yes-record")).to_be_checked()
+        consent = (await view(agent))["consent"]
+        assert (consent["transcribe"], consent["record"], consent["claude"]) == (True, True, False)  # three yeses of their own
         await expect(agent.locator(".said").nth(1)).to_contain_text(WORDS, timeout=60_000)
         shown = await agent.locator(".said").all_inner_texts()
         final = [line for line in (await view(agent))["transcript"] if line["final"]]
@@ -60,6 +64,10 @@ async def test_a_killed_server_does_not_part_the_two(launch: Launch, tmp_path: P
         assert heard
         await expect(agent.locator(".talk .gap").first).to_contain_text("not heard")
         await looks(agent, "after-a-crash")
+        await agent.reload()  # a page loaded anew in mid-call takes its seat and every line again
+        await expect(agent.locator(".said").nth(len(shown))).to_contain_text(WORDS, timeout=20_000)
+        await expect(agent.get_by_text("Listening", exact=True)).to_be_visible()
+        prospect = await _joined_in_another_page(prospect)
         await prospect.get_by_test_id("hang-up").click()
         await expect(agent.locator("[data-testid^=outcome-]").first).to_be_visible(timeout=20_000)
         await agent.keyboard.press("2")
@@ -68,3 +76,15 @@ async def test_a_killed_server_does_not_part_the_two(launch: Launch, tmp_path: P
         for each in (server, again):
             if each is not None:
                 await asyncio.to_thread(each.stop)
+
+
+async def _joined_in_another_page(older: Page) -> Page:
+    """The link opened twice in one browser: the newer page has the seat, and the older one says so instead of fighting for it."""
+    newer = await older.context.new_page()
+    await newer.goto(older.url)
+    await newer.get_by_test_id("join").click()
+    await expect(newer.get_by_text("You are in the call.")).to_be_visible(timeout=20_000)
+    await expect(older.get_by_text("opened in another page")).to_be_visible()
+    await asyncio.sleep(1.5)
+    await expect(newer.get_by_text("You are in the call.")).to_be_visible()
+    return newer

@@ -24,7 +24,8 @@ async def test_a_shared_tab_is_the_other_side(server: Server, launch: Launch) ->
     """A tab's speech is captioned as the other side, but only after a yes; after a no the agent's own notes remain."""
     browser = await launch("fake_mic_agent.wav", "--auto-select-tab-capture-source-by-title=The dialer")
     context = await signed_in(browser, server)
-    await _dialer(await context.new_page(), server)
+    dialer = await context.new_page()
+    await _dialer(dialer, server)
     page = await context.new_page()
     await page.goto(server.url)
     await page.get_by_test_id("coach-tab").click()
@@ -43,6 +44,8 @@ async def test_a_shared_tab_is_the_other_side(server: Server, launch: Launch) ->
     assert refused["consent"]["state"] == "refused"
     await page.get_by_test_id("agree-now").click()
     await expect(page.get_by_test_id("caption-prospect")).to_contain_text(WORDS, timeout=40_000)
+    await dialer.close()
+    await expect(page.get_by_test_id("notice")).to_contain_text("other tab's sound was stopped")
     await page.keyboard.press("c")
     await page.get_by_test_id("revoke").click()
     await expect(page.get_by_test_id("notes")).to_have_value("Wants the keys by June.")
