@@ -19,6 +19,7 @@ from coaching.events import (
     WordsSettled,
 )
 from coaching.hearing import Tick
+from coaching.pacing import unfinished
 from coaching.record import Record
 from coaching.state import CallState
 from coaching.suggestions import SuggestionPolicy
@@ -94,7 +95,9 @@ class Advising:
             )
             found = await self._coaches.feed(turn)
             await self._modules_off(found.off)
-            await self._show(self._suggestions.feed(found.findings, {}, partial.heard_ms), partial.stamps)
+            # An objection may turn round while its phrase is unfinished; compliance and requests may not wait for its end.
+            sure = [f for f in found.findings if f.family != "objection" or not unfinished(text)]
+            await self._show(self._suggestions.feed(sure, {}, partial.heard_ms), partial.stamps)
 
     async def _final(self, final: FinalTranscript) -> None:
         live = self._record.live

@@ -27,6 +27,21 @@ _WAITS_ELSE_MS: Final = 12_000
 _BACK_CHANNEL: Final = frozenset(
     {"yeah", "yes", "yep", "right", "sure", "okay", "ok", "mm", "mhm", "hm", "hmm", "uh", "huh", "um", "i", "see", "oh", "wow", "good", "great", "got", "it", "of", "course"}
 )  # fmt: skip
+# A sentence that breaks off behind one of these wants more words, and may turn round with them: "I don't sign without my".
+_WANTS_MORE: Final = frozenset(
+    {
+        "a", "an", "and", "any", "are", "as", "at", "be", "because", "been", "but", "by", "can", "can't", "could", "did", "didn't", "do", "does", "doesn't",
+        "don't", "for", "from", "had", "has", "have", "her", "his", "how", "i", "i'd", "i'm", "if", "in", "into", "is", "isn't", "it's", "just", "like", "my", "no", "not",
+        "of", "on", "or", "our", "so", "some", "than", "that's", "the", "their", "these", "they", "they're", "this", "to", "um", "uh", "unless", "until", "was",
+        "wasn't", "we", "we'd", "we're", "were", "what", "when", "where", "which", "who", "will", "with", "without", "won't", "would", "wouldn't", "you", "your",
+    }
+)  # fmt: skip
+
+
+def unfinished(text: str) -> bool:
+    """Whether words that were heard so far break off in the middle of a phrase."""
+    last = text.lower().replace("’", "'").split()[-1:] or [""]
+    return last[0].strip(",;") in _WANTS_MORE
 
 
 def weight(moment: str) -> int:

@@ -30,6 +30,7 @@ _FEET_MS: Final = 45_000  # the call has found its feet
 _STUCK_MS: Final = 40_000  # the sheet has not filled for so long
 _AFTER_WEIGHTY_MS: Final = 20_000
 _ROOM_MS: Final = 2500  # nobody has said a word for so long; a first word is recognised about a second after it begins
+_MEETING_MS: Final = 120_000  # a time was just named: nobody asks for another one
 _MOST_SHOWN: Final = 200
 
 Changes: TypeAlias = list[SuggestionShown | SuggestionChanged]
@@ -76,6 +77,7 @@ class SuggestionPolicy:
     _last_of: dict[str, int] = field(default_factory=dict)
     _weighty_ms: int = -_AFTER_WEIGHTY_MS
     _filled_ms: int = 0
+    _meeting_ms: int = -_MEETING_MS
 
     def __post_init__(self) -> None:
         self._side = Side(self.side)
@@ -106,6 +108,8 @@ class SuggestionPolicy:
         self.heard.update(slots_of(slot, shown))
         self.figures.hear(shown)
         self._filled_ms = now_ms
+        if slot == "appointment":
+            self._meeting_ms = now_ms
 
     def answered_by(self, turn: Turn, findings: Sequence[Finding], now_ms: int) -> list[SuggestionChanged]:
         """What a turn makes of the cards that stand: used by the agent's words, helpful by what the prospect then does."""
@@ -200,6 +204,8 @@ class SuggestionPolicy:
         if made is None:
             return
         moment, answer = made
+        if moment == "buying_signal" and now_ms - self._meeting_ms < _MEETING_MS:
+            return
         if moment not in LIGHT:
             self._weighty_ms = now_ms
         saying, say = self._saying(answer, own=moment not in _DETECTORS)

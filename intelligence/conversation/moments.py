@@ -96,9 +96,10 @@ class MomentDetector:
         return [_moment("market_named", turn, market.group(), "asks about or cites the market", 0.7)]
 
     def _thinking(self, turn: Turn) -> list[Finding]:
-        signs = len(_FILLER.findall(turn.text)) + 2 * bool(_THINKS.search(turn.text)) + 2 * bool(_TRAILS.search(turn.text))
-        if signs < 3 or turn.text.rstrip().endswith("?"):
-            return []
+        thinks, trails = bool(_THINKS.search(turn.text)), bool(_TRAILS.search(turn.text))
+        signs = len(_FILLER.findall(turn.text)) + 2 * thinks + 2 * trails
+        if turn.partial or signs < 3 or not (thinks or trails) or turn.text.rstrip().endswith("?"):
+            return []  # half a sentence always trails off
         values: dict[str, Json] = {"agent_broke_in": self._broke_in}
         return [_moment("thinking_aloud", turn, turn.text, "hesitates aloud and trails off", 0.75, values)]
 

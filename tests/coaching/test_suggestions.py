@@ -217,6 +217,22 @@ async def test_do_not_call_closes_politely() -> None:
     assert [c.moment for c in shown(reader.log.events)] == ["objection", "do_not_call"]
 
 
+def test_nobody_asks_for_a_time_that_was_just_named() -> None:
+    """A buying signal behind an agreed meeting raises no card that asks for one."""
+    coach = policy()
+    coach.filled("appointment", "Sunday 14:00", 50_000)
+    assert labels(coach.feed([finding("buying_interest", 60_000, family="signal")], {}, 61_000)) == []
+    assert labels(coach.feed([finding("buying_interest", 200_000, family="signal")], {}, 201_000)) == ["buying_interest"]
+
+
+async def test_an_unfinished_phrase_raises_no_objection_card() -> None:
+    """ "I do not pay too much money and" may turn round; the card waits for the next words."""
+    said = prospect("I think that is too much money and we will never ever sign it.")
+    reader = await read_out([said], stage())
+    heard = said.text.split().index("and") + 1
+    assert times(reader.log.events)[0] > 500 + heard * 375
+
+
 # ---- light cards never take the place of weighty ones
 
 
