@@ -57,19 +57,17 @@ class SuggestionPolicy:
     """feed() findings as they come, tick() as media time passes; both give events for the log.
 
     ``side``: buyer or seller when known from the start. ``paced=False`` shows all that is noticed (evaluation).
-    ``past``: what earlier calls say about the playbook's sayings.
     """
 
     playbook: Callable[[], Playbook]
     breaks_rule: Callable[[str], str | None]
     side: str = ""
     paced: bool = True
-    past: Mapping[str, Tally] = field(default_factory=dict)
     heard: dict[str, str] = field(default_factory=dict)  # words for {name}, {price}, {place}, {relation}, {when}
     figures: FigureSources = field(default_factory=FigureSources)  # the number guard
     _talking: Talking = field(default_factory=Talking)
     _budget: Budget = field(default_factory=Budget)
-    _uptake: Uptake = field(init=False)
+    _uptake: Uptake = field(default_factory=Uptake)
     _side: Side = field(init=False)
     _waiting: list[_Waiting] = field(default_factory=list)  # bounded: one per thing, late ones go
     _shown: dict[str, _Shown] = field(default_factory=dict)
@@ -81,7 +79,10 @@ class SuggestionPolicy:
 
     def __post_init__(self) -> None:
         self._side = Side(self.side)
-        self._uptake = Uptake({saying: Tally(t.shown, t.used, t.helpful, t.ignored) for saying, t in self.past.items()})
+
+    def learn(self, past: dict[str, Tally]) -> None:
+        """Before the call: what earlier calls say about the playbook's sayings."""
+        self._uptake = Uptake(past)
 
     @property
     def _policy(self) -> Policy:

@@ -5,13 +5,12 @@ twice, rather the one that helped.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Final
 
-from coaching.events import Card, SuggestionChanged
-from coaching.state import CallState
+from coaching.events import Card, Logged, SuggestionChanged, SuggestionShown
 from intelligence.conversation.turns import Finding
 
 _WITHIN_MS: Final = 30_000  # later words are no answer to the card any more
@@ -148,15 +147,24 @@ def _stem(word: str) -> str:
     return word
 
 
-def learnt(calls: Iterable[CallState], sayings: Iterable[str]) -> Mapping[str, Tally]:
-    """What earlier calls say about each saying of the playbook that stands on their cards word for word."""
+def learnt(events: Iterable[Logged], sayings: Iterable[str]) -> dict[str, Tally]:
+    """What the logs of earlier calls say about each saying of today's playbook, whatever its slots were filled with."""
     tallies = {saying: Tally() for saying in sayings}
-    for state in calls:
-        for card in state.cards.values():
-            if (tally := tallies.get(card.card.say)) is not None:
-                tally.shown += 1
-                tally.used += "used" in card.changes
-                tally.helpful += "helpful" in card.changes
+    fitted = {saying: re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(saying))) for saying in tallies if "{" in saying}
+    of_card: dict[tuple[str, str], Tally] = {}
+    for logged in events:
+        match logged.event:
+            case SuggestionShown(card=card):
+                own = card.say if card.say in tallies else next((s for s, form in fitted.items() if form.fullmatch(card.say)), None)
+                if own is not None:
+                    of_card[logged.call, card.id] = tallies[own]
+                    tallies[own].shown += 1
+            case SuggestionChanged(card=shown, change="used" | "helpful" as change) if (logged.call, shown) in of_card:
+                tally = of_card[logged.call, shown]
+                tally.used += change == "used"
+                tally.helpful += change == "helpful"
+            case _:
+                pass
     return tallies
 
 

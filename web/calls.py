@@ -14,6 +14,7 @@ from coaching.call import Call
 from coaching.events import CallEnded, CallStarted, OutcomeChosen, SuggestionChanged
 from coaching.state import CallState
 from coaching.summary import outcome_preset, summarise
+from coaching.uptake import learnt
 from intelligence.claude_failures import ClaudeFailed
 from voice.legs import Leg
 from voice.legs.recording import RecordingLeg
@@ -74,7 +75,7 @@ class Calls:
         today = datetime.datetime.now().astimezone().date().isoformat()
         started = await self.store.start_call(call_id, user, started.model_copy(update={"today": today}))
         log, recorder = CallLog(self.store, call_id), self._recorder(call_id)
-        call = Call(call_id, started, self._parts(call_id, started, leg, log, recorder))
+        call = Call(call_id, started, await self._parts(call_id, started, leg, log, recorder))
         live = LiveCall(call, leg, log, recorder)
         self._run(live)
         await log.begun.wait()
@@ -93,13 +94,14 @@ class Calls:
                 await self._close_log(log, state, "the server was stopped")
                 continue
             leg = WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=state.started_at)
-            call = Call.resume(events, self._parts(call_id, state.started, leg, log, recorder))
+            call = Call.resume(events, await self._parts(call_id, state.started, leg, log, recorder))
             self._run(LiveCall(call, leg, log, recorder))
         return len(self.live)
 
-    def _parts(self, call_id: str, started: CallStarted, leg: Leg, log: CallLog, recorder: Recorder) -> Any:
+    async def _parts(self, call_id: str, started: CallStarted, leg: Leg, log: CallLog, recorder: Recorder) -> Any:
         parts = self.machine.parts(call_id, started, leg, log, recorder)
         parts.on_state = log.state
+        parts.suggestions.learn(learnt(await self.store.card_events(), self.machine.playbook.current().sayings()))
         return parts
 
     def _recorder(self, call_id: str) -> Recorder:

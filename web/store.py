@@ -104,6 +104,18 @@ class Store:
     async def all_events(self, call: str) -> list[Logged]:
         return await self.events(call, limit=1_000_000)
 
+    async def card_events(self, latest: int = 200) -> list[Logged]:
+        """What became of the cards of the latest calls with somebody on the other side; practice and recordings teach nothing."""
+        real = (
+            sa.select(calls.c.id)
+            .where(calls.c.mode.not_in(("sample", "microphone", "replay")))
+            .order_by(calls.c.started_at.desc())
+            .limit(latest)
+        )
+        wanted = events.c.type.in_(("suggestion_shown", "suggestion_changed")) & events.c.call.in_(real)
+        rows = await self.rows(sa.select(events).where(wanted).order_by(events.c.call, events.c.n))
+        return [Logged(call=r["call"], n=r["n"], at=r["at"], event=EVENT.validate_python(r["body"])) for r in rows]
+
     async def search(self, words: str, before: float | None, limit: int) -> list[Any]:
         """Calls in which all these words were said, or whose contact is called so; the newest first."""
         query = sa.select(calls, contacts.c.name, contacts.c.number).outerjoin(contacts, calls.c.contact == contacts.c.id)

@@ -1,14 +1,16 @@
 """Consent is a gate: which state of it opens it, by the places of both ends."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coaching.consent import DEFAULT_POLICY, ConsentPolicy, ConsentRefused
-from coaching.events import ConsentChanged, ConsentState
+from coaching.events import CallStarted, ConsentChanged, ConsentState
 from tests.scripted_call import Cue, Stage, agent, of_type, play, prospect, silence
+from web.settings import SETTINGS
 
 POLICY = ConsentPolicy.load()
 STATES: tuple[ConsentState, ...] = ("unknown", "announced", "granted", "refused", "revoked")
@@ -29,8 +31,6 @@ def test_every_state_has_a_rule_and_its_source() -> None:
 
 def test_the_file_names_the_setting_that_replaces_it() -> None:
     """Whoever edits the file finds the right name of the setting in it."""
-    from web.settings import SETTINGS
-
     named = {word.strip(".,;") for word in DEFAULT_POLICY.read_text().split() if word.startswith("SOTTOVOCE_")}
     assert named
     assert named <= {setting.name for setting in SETTINGS}
@@ -120,8 +120,6 @@ def test_the_agent_alone_is_heard_only_by_policy_and_never_on_loudspeaker(agent_
 
 async def test_a_refusal_means_that_no_recogniser_runs() -> None:
     """With the gate shut, neither side's recogniser receives a window."""
-    from coaching.events import CallStarted
-
     stage = Stage(started=CallStarted(mode="browser", agent_state="CA", prospect_state="CA"))
     refuse = Cue(lambda call: call.consent("refused", by="prospect"))
     played = await play([refuse, agent("Hi Marcus, this is Claire."), prospect("I do not want to be recorded."), silence(1000)], stage)
@@ -131,8 +129,6 @@ async def test_a_refusal_means_that_no_recogniser_runs() -> None:
 
 async def test_with_the_agent_alone_only_one_side_is_heard() -> None:
     """The agent's own words are recognised, not one of the prospect's."""
-    from coaching.events import CallStarted
-
     stage = Stage(started=CallStarted(mode="browser", agent_state="CA", prospect_state="CA"), agent_alone=True)
     refuse = Cue(lambda call: call.consent("refused", by="prospect"))
     played = await play([refuse, agent("Hi Marcus, this is Claire."), prospect("I do not want to be recorded."), silence(1000)], stage)
@@ -155,11 +151,9 @@ async def test_revoking_in_mid_call_stops_the_words() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "as_of = 1", '[states]\nTX = { rule = "some", source = "x" }'])
-def test_a_policy_file_that_is_wrong_says_where(tmp_path: object, text: str) -> None:
+def test_a_policy_file_that_is_wrong_says_where(tmp_path: Path, text: str) -> None:
     """A broken file is refused by name instead of opening anything."""
-    from pathlib import Path
-
-    file = Path(str(tmp_path)) / "consent.toml"
+    file = tmp_path / "consent.toml"
     file.write_text(text)
     with pytest.raises(ValueError, match=r"consent\.toml"):
         ConsentPolicy.load(file)

@@ -11,6 +11,7 @@ from coaching.suggestions import KINDS
 from intelligence.conversation.qualification import SLOTS
 from intelligence.conversation.turns import Family
 from tests.scripted_call import Cued, Stage, agent, prospect, read_out, shown, silence
+from web.compose import breaks_rule
 
 GOOD = """version = 1
 
@@ -137,8 +138,6 @@ def test_no_saying_presses_or_promises() -> None:
 
 def test_it_breaks_none_of_our_rules() -> None:
     """Every sentence passes the compliance rules that a card must pass."""
-    from web.compose import breaks_rule
-
     load(DEFAULT_PLAYBOOK, breaks_rule=breaks_rule)
 
 

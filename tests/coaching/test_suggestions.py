@@ -360,7 +360,8 @@ def test_a_saying_ignored_twice_is_not_offered_again() -> None:
 def test_what_helped_in_earlier_calls_is_offered_first() -> None:
     """Across calls the saying that was used and helped comes before the others."""
     last = load().objections["trust"].say[-1].text
-    coach = policy(past={last: Tally(shown=10, used=8, helpful=7)})
+    coach = policy()
+    coach.learn({last: Tally(shown=10, used=8, helpful=7)})
     (event,) = coach.feed([finding("trust")], {}, 0)
     assert isinstance(event, SuggestionShown)
     assert event.card.say == last

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from coaching.events import CallEnded, CallStarted, Contact, UtteranceFinal
+from coaching.events import CallEnded, CallStarted, Card, Contact, SuggestionChanged, SuggestionShown, UtteranceFinal
 from intelligence.claude_spend import Spent, Usage
 from voice.frames import AudioFrame
 from web.log import CallLog, TooSlow, Viewer
@@ -149,3 +149,13 @@ async def test_spending_outlives_its_call(store: Store) -> None:
     lines = {row["user"]: row for row in await store.spending(month)}
     assert lines["u1"] == {"user": "u1", "name": "Tom", "questions": 3, "tokens": 345, "usd": 0.75, "unpriced": 1}
     assert lines[None]["usd"] == 0.125
+
+
+async def test_practice_teaches_nothing(store: Store) -> None:
+    """Only calls with somebody on the other side say what a card is worth."""
+    card = Card(id="k1", moment="objection", kind="objection_response", title="t", say="s", why="w")
+    for mode in ("sample", "phone"):
+        await store.start_call(mode, None, CallStarted(mode=mode))
+        log = CallLog(store, mode)
+        await log.append([SuggestionShown(card=card), SuggestionChanged(card="k1", change="used")])
+    assert [(e.call, e.event.type) for e in await store.card_events()] == [("phone", "suggestion_shown"), ("phone", "suggestion_changed")]
