@@ -13,7 +13,7 @@ from coaching.record import Record
 from voice.bleed import BleedGuard
 from voice.frames import SAMPLES_PER_MS, AudioFrame
 from voice.legs import FramesDropped, Leg, LegHeld, LegItem, LegJoined, LegLeft, LegLost, LegResumed
-from voice.listening import SpeakerListener
+from voice.listening import SpeakerListener, of_words
 from voice.models import Hypothesis, Models, ModelsLost, Window
 from voice.models.whisper import RecogniserFailed
 from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision
@@ -240,12 +240,12 @@ class Hearing:
             case PartialTranscript():
                 self._bleed.overheard(transcript)
             case FinalTranscript():
-                judgement = self._bleed.feed(transcript, transcript.level_db)
+                judgement = self._bleed.feed(transcript)
                 if judgement.on_loudspeaker:
                     await self._record.notice("on_loudspeaker", "the other side's voice reaches this microphone", transcript.speaker)
                 if judgement.bleed:
                     self._leaked.add(transcript.utterance)
-                    transcript = replace(transcript, words=(), text="", spoken=None)
+                    transcript = of_words(transcript, judgement.kept)
             case TranscriptRevision() if transcript.final.utterance in self._leaked:
                 return
         await self.transcripts.put(transcript)

@@ -17,8 +17,7 @@ from voice.agreement import Agreement
 from voice.frames import SAMPLES_PER_MS, AudioFrame, Speaker
 from voice.models import Hypothesis, Pass, Window
 from voice.numerals import written
-from voice.prosody import level_of
-from voice.readings import believed
+from voice.readings import believed, measured
 from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
 from voice.utterances import (
     Segmenter,
@@ -86,7 +85,6 @@ class _Utterance:
     heard_ms: int = 0  # end of the newest sound that was read
     guess: _Guess | None = None
     ended: UtteranceEnded | None = None
-    level_db: float | None = None
     sound: NDArray[np.int16] | None = None  # all of it, for a second reading
     speech_chunks: int = 0  # what the detector called speech, in chunks
 
@@ -201,7 +199,8 @@ class SpeakerListener:
             case "speculative":
                 return self._speculated(utterance, window, hypothesis)
             case _:
-                return self._final(utterance, believed(hypothesis, utterance.speech_chunks, utterance.before), hypothesis)
+                words = believed(hypothesis, utterance.speech_chunks, utterance.before)
+                return self._final(utterance, measured(words, window), hypothesis)
 
     def settled(self) -> list[Transcript]:
         """Finals that need no further decode: an utterance ended whose speculation is back already."""
@@ -280,7 +279,6 @@ class SpeakerListener:
 
     def _keep_for_later(self, utterance: _Utterance, event: UtteranceEnded) -> None:
         sound = self._sound[: event.end_sample - self._sound_start]
-        utterance.level_db = level_of(sound)
         if self._settings.reread:
             whole = np.concatenate((*utterance.trimmed, sound))
             utterance.sound = whole if len(whole) <= _REREAD_MS * SAMPLES_PER_MS else None
@@ -336,7 +334,7 @@ class SpeakerListener:
         doubtful = (i for i, w in enumerate(ended) if i >= was_shown and w.probability < self._settings.doubtful)
         utterance.agreement.feed(ended[: next(doubtful, len(ended))], heard_ms)
         if window.purpose == "settle" and window.start_ms == self._ms(self._sound_start) and utterance is self._current:
-            self._trim(utterance, words, heard_ms)
+            self._trim(utterance, measured(words, window), heard_ms)
         return [self._open(utterance, heard_ms, hypothesis.stamps)]
 
     def _open(self, utterance: _Utterance, heard_ms: int, stamps: dict[str, float]) -> PartialTranscript:
@@ -349,7 +347,7 @@ class SpeakerListener:
         guess = utterance.guess
         if guess is None or abs(_end_ms(window) - self._ms(guess.window_end)) > 1:
             return []  # speech went on meanwhile; a newer window says more
-        words = believed(hypothesis, utterance.speech_chunks, utterance.before)
+        words = measured(believed(hypothesis, utterance.speech_chunks, utterance.before), window)
         if utterance.ended is not None:
             return self._final(utterance, words, hypothesis)
         guess.words, guess.hypothesis = words, hypothesis
@@ -372,7 +370,6 @@ class SpeakerListener:
             spoken=spoken,
             model=hypothesis.model,
             stamps=hypothesis.stamps,
-            level_db=utterance.level_db,
         )
         if utterance.sound is not None and everything:
             self._ask_again(utterance, final)
@@ -396,11 +393,7 @@ class SpeakerListener:
         words = believed(hypothesis, len(window.samples) // CHUNK)
         if not words or " ".join(w.text for w in words) == " ".join(w.text for w in final.words):
             return []
-        text, spoken = _as_written(words)
-        better = replace(
-            final, words=words, text=text, spoken=spoken, start_ms=words[0].start_ms, end_ms=words[-1].end_ms,
-            model=hypothesis.model, stamps=hypothesis.stamps,
-        )  # fmt: skip
+        better = replace(of_words(final, words), model=hypothesis.model, stamps=hypothesis.stamps)
         return [TranscriptRevision(better)]
 
     # ---- the sound that is kept
@@ -443,6 +436,13 @@ class SpeakerListener:
 
 def _end_ms(window: Window) -> int:
     return window.start_ms + len(window.samples) // SAMPLES_PER_MS
+
+
+def of_words(final: FinalTranscript, words: tuple[Word, ...]) -> FinalTranscript:
+    """The same utterance with other words."""
+    text, spoken = _as_written(words)
+    start_ms, end_ms = (words[0].start_ms, words[-1].end_ms) if words else (final.start_ms, final.end_ms)
+    return replace(final, words=words, text=text, spoken=spoken, start_ms=start_ms, end_ms=end_ms)
 
 
 def _as_written(words: tuple[Word, ...]) -> tuple[str, str | None]:

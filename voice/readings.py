@@ -1,9 +1,12 @@
 """What is believed of one decode: whole words, once each, and none that nobody said. Pure."""
 
+from dataclasses import replace
 from typing import Final
 
 from voice.agreement import plain
-from voice.models import Hypothesis
+from voice.frames import SAMPLES_PER_MS
+from voice.models import Hypothesis, Window
+from voice.prosody import level_of
 from voice.transcripts import Word
 
 # What Whisper invents in silence, noise and music; dropped only when the detector heard hardly any speech.
@@ -30,6 +33,17 @@ def believed(hypothesis: Hypothesis, speech_chunks: int, before: tuple[Word, ...
     if said in GHOSTS and speech_chunks < _LITTLE and words and min(w.probability for w in words) < 0.35:
         return ()
     return words
+
+
+def measured(words: tuple[Word, ...], window: Window) -> tuple[Word, ...]:
+    """The words with the level of their sound."""
+
+    def level(word: Word) -> float | None:
+        return level_of(
+            window.samples[(word.start_ms - window.start_ms) * SAMPLES_PER_MS : (word.end_ms - window.start_ms) * SAMPLES_PER_MS]
+        )
+
+    return tuple(replace(word, level_db=level(word)) for word in words)
 
 
 def joined(hypothesis: Hypothesis) -> tuple[Word, ...]:

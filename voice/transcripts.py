@@ -8,12 +8,15 @@ from voice.frames import Speaker
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as shown (with its punctuation), in media time of the call; ``probability`` in [0, 1]."""
+    """One word as shown (with its punctuation), in media time of the call; ``probability`` in [0, 1].
+
+    ``level_db``: loudness of its sound in dBFS; None where it was not measured."""
 
     text: str
     start_ms: int
     end_ms: int
     probability: float
+    level_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,7 @@ class PartialTranscript:
 
 @dataclass(frozen=True, slots=True)
 class FinalTranscript:
-    """A finished utterance. ``text`` is as people write it; ``spoken`` is the spoken form where it differs.
-
-    ``level_db``: loudness of its speech in dBFS; None where it was not measured."""
+    """A finished utterance. ``text`` is as people write it; ``spoken`` is the spoken form where it differs."""
 
     utterance: str
     speaker: Speaker
@@ -49,7 +50,6 @@ class FinalTranscript:
     spoken: str | None = None
     model: str = ""
     stamps: dict[str, float] = field(default_factory=dict)
-    level_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
