@@ -157,19 +157,20 @@ def main() -> None:
 
     x = seen(texts)
     y = np.concatenate((truth, truth.any(1, keepdims=True)), axis=1).astype(np.float64)
-    cut = [seen([" ".join(t.split()[: max(1, round(len(t.split()) * part))]) for t in texts]) for part in CUTS]
+    heard = np.arange(len(texts)) >= len(lines)  # unfinished sentences are always a recogniser's
+    cut = [seen([" ".join(t.split()[: max(1, round(len(t.split()) * part))]) for t in texts[len(lines) :]]) for part in CUTS]
     margin, early_margin = np.zeros(y.shape), np.zeros((len(CUTS), *y.shape))
     for k in range(FOLDS):
         weights, bias = ridge(x[fold != k], y[fold != k])
         margin[fold == k] = x[fold == k] @ weights.T + bias
         for i, part in enumerate(cut):
-            early_margin[i, fold == k] = part[fold == k] @ weights.T + bias
+            early_margin[i, heard & (fold == k)] = part[fold[heard] == k] @ weights.T + bias
     judged = fold >= 0
     scale, probability, early = calibrated(margin, early_margin, truth, fold)
     bars = thresholds_of(probability[judged], truth[judged])
     hit = probability >= bars
     f1, alarms = scored(hit[judged], truth[judged])
-    partial, said = partial_thresholds(early[:, judged], hit[judged], truth[judged])
+    partial, said = partial_thresholds(early[:, judged & heard], hit[judged & heard], truth[judged & heard])
     for name, score, count, bar, soon in zip(labels, f1, truth.sum(0), bars, partial, strict=True):
         print(f"{name:15} F1 {score:.3f}  sentences {count // 2:4}  threshold {bar:.2f}  partial {soon:.2f}")
     print(f"macro-F1 {f1.mean():.3f}  false alarms {alarms:.1f} per 100 of {(~truth.any(1) & judged).sum()} negatives")

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,13 @@ def test_a_head_trained_for_other_inputs_is_refused(tmp_path: Path) -> None:
     save_head(file, ["price"], {"weights": np.zeros((1, WIDTH), np.float32), "bias": np.ones(1, np.float32)})
     with pytest.raises(WeightsRefused):
         load_objection_head(file)
+
+
+def test_an_unfinished_sentence_has_bars_of_its_own(vectors: SentenceVectors) -> None:
+    """A turn that is not over is held to the partial bars, a finished one is not."""
+    head = load_objection_head(WEIGHTS)
+    detector = ObjectionDetector(dataclasses.replace(head, partial=np.full(13, 1.1, np.float32)))
+    text = "let me think about it and get back to you"
+    vector = vectors.embed([text])
+    assert detector.feed(Reading(Turn("prospect", text), (text,), vector), Conversation())
+    assert detector.feed(Reading(Turn("prospect", text, partial=True), (text,), vector), Conversation()) == []
