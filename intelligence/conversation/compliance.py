@@ -52,14 +52,14 @@ class ComplianceDetector:
         for column, label in enumerate(self._head.labels):
             best = int(np.argmax(table[:, column]))
             confidence, threshold = float(table[best, column]), float(self._head.thresholds[column])
-            rule = nearest_rule(words[best], label)
+            rule: Rule | None = None
             for row, broken in enumerate(outright):
                 named = next((r for r in broken if r.label == label), None)
                 if named is not None and max(confidence, float(table[row, column])) < max(threshold, RULE_CONFIDENCE):
                     best, rule, confidence = row, named, RULE_CONFIDENCE
             bar = min(threshold + PARTIAL_EXTRA, _MOST_PARTIAL) if turn.partial else threshold
             if confidence >= bar:
-                found.append(_finding(turn, label, texts[best], confidence, rule))
+                found.append(_finding(turn, label, texts[best], confidence, rule or nearest_rule(words[best], label)))
         return sorted(found, key=lambda f: -f.confidence)
 
 

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +39,7 @@ _TAKEN_UP: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One rule. ``says`` is enough on its own, ``signs`` are weighed; ``rephrase`` is sayable, at most 20 words."""
 
@@ -111,9 +111,10 @@ def declines(words: str) -> bool:
     return bool(_DECLINES.search(words)) and not _TAKEN_UP.search(words)
 
 
-def broken_rules(words: str) -> list[Rule]:
+@lru_cache(maxsize=64)  # a turn's few spans are asked for twice
+def broken_rules(words: str) -> tuple[Rule, ...]:
     """The rules that ``words`` (from ``neutral``) break on their own."""
-    return [rule for rule in rules() if rule.broken_by(words)]
+    return tuple(rule for rule in rules() if rule.broken_by(words))
 
 
 def nearest_rule(words: str, label: str) -> Rule:
@@ -132,7 +133,8 @@ def columns(words: Sequence[str]) -> NDArray[np.float32]:
     here = np.array([[bool(p.search(w)) for p in _class_patterns()] for w in words], np.float32).reshape(len(words), len(_class_patterns()))
     left, right = np.triu_indices(here.shape[1], k=1)
     pairs = here[:, left] * here[:, right]
+    broken = [broken_rules(w) for w in words]
     told = np.array(
-        [[x for rule in rules() for x in (float(rule.broken_by(w) is not None), min(1.0, rule.signs_in(w) / 2))] for w in words], np.float32
+        [[x for rule in rules() for x in (rule in broken[n], min(1.0, rule.signs_in(w) / 2))] for n, w in enumerate(words)], np.float32
     ).reshape(len(words), 2 * len(rules()))
     return np.concatenate((here * 0.5, pairs * 0.35, told), axis=1).astype(np.float32)

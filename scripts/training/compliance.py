@@ -129,7 +129,7 @@ def best_bar(p: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
 def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool, write: bool, penalty: float) -> None:
     x, truth = table.inputs(words_only=words_only), table.truth
     margin = np.zeros(truth.shape, np.float32)
-    fold = table.voice % 8
+    fold = table.voice % 5
     weights, bias, scale, bars = [], [], [], []
     probability = np.zeros(truth.shape, np.float32)
     for c in range(len(labels)):
