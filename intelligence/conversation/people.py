@@ -4,22 +4,18 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-# said form -> relation as it is shown; the relation is kept as it was said where it is a word of its own
-_RELATIONS: Final = {
-    "wife": "wife", "husband": "husband", "spouse": "spouse", "partner": "partner", "fiancé": "fiancé", "fiance": "fiancé", "fiancée": "fiancée",
-    "fiancee": "fiancée", "girlfriend": "girlfriend", "boyfriend": "boyfriend", "better half": "spouse", "other half": "spouse", "mom": "mother",
-    "mother": "mother", "mum": "mother", "dad": "father", "father": "father", "parents": "parents", "folks": "parents", "in-laws": "in-laws", "in laws": "in-laws",
-    "mother-in-law": "mother-in-law", "mother in law": "mother-in-law", "father-in-law": "father-in-law", "father in law": "father-in-law",
-    "brother": "brother", "sister": "sister", "siblings": "siblings", "brothers": "brothers", "sisters": "sisters", "brother-in-law": "brother-in-law",
-    "brother in law": "brother-in-law", "sister-in-law": "sister-in-law", "sister in law": "sister-in-law", "son": "son", "daughter": "daughter",
-    "kids": "children", "children": "children", "grandmother": "grandmother", "grandma": "grandmother", "grandfather": "grandfather", "uncle": "uncle",
-    "aunt": "aunt", "cousin": "cousin", "ex": "ex", "ex-wife": "ex-wife", "ex wife": "ex-wife", "ex-husband": "ex-husband", "ex husband": "ex-husband", "roommate": "roommate",
-    "attorney": "attorney", "lawyer": "attorney", "accountant": "accountant", "cpa": "accountant", "financial advisor": "financial advisor",
-    "financial adviser": "financial advisor", "advisor": "advisor", "business partner": "business partner", "business partners": "business partners", "co-owner": "co-owner",
-    "boss": "boss", "trustee": "trustee", "executor": "executor", "board": "board", "investor": "investor", "investors": "investors", "co-signer": "co-signer",
-}  # fmt: skip
+_RELATIONS: Final = (
+    "wife", "husband", "spouse", "partner", "fiancé", "fiance", "fiancée", "fiancee", "girlfriend", "boyfriend", "better half", "other half", "mom", "mother", "mum", "dad",
+    "father", "parents", "folks", "in-laws", "in laws", "mother-in-law", "mother in law", "father-in-law", "father in law", "brother", "sister", "siblings", "brothers",
+    "sisters", "brother-in-law", "brother in law", "sister-in-law", "sister in law", "son", "daughter", "son-in-law", "son in law", "daughter-in-law", "daughter in law", "kids", "children", "grandmother",
+    "grandma", "grandfather", "grandpa", "uncle", "aunt", "cousin", "nephew", "niece", "ex", "ex-wife", "ex wife", "ex-husband", "ex husband", "roommate", "attorney", "lawyer", "accountant", "cpa",
+    "financial advisor", "financial adviser", "financial planner", "advisor", "business partner", "business partners", "co-owner", "co owner", "boss", "trustee", "executor", "board", "investor", "investors",
+    "co-signer", "cosigner", "stepdad", "stepmom", "stepfather", "stepmother", "family",
+)  # fmt: skip
 _ANY: Final = "|".join(sorted((re.escape(r) for r in _RELATIONS), key=len, reverse=True))
-_OWNED: Final = re.compile(rf"\b(?:my|our|the)\s+(?:older |younger |big |little |new |own )?({_ANY})\b", re.I)
+_AGE: Final = r"(?:older |younger |oldest |youngest |big |little |new |own |late |twin |future )?"
+_OWNED: Final = re.compile(rf"\b(?:my|our|the|his|her)\s+{_AGE}({_ANY})\b", re.I)
+_NAMED: Final = re.compile(rf"\b(?:(?:my|our|the|his|her|us|two|three|four)\s+{_AGE})?\b({_ANY})\b(?!\s+(?:room|bath))", re.I)
 # What makes a relative a decider: a verb of deciding, seeing, signing or talking it over near the relation.
 _DECIDES: Final = re.compile(
     r"\b(?:decid\w+|decision|ask|talk|discuss|check with|run it (?:by|past)|see it|look at it|look it over|agree|agrees|sign|signs|co-?sign\w*|on board|okay with|ok with"
@@ -28,7 +24,6 @@ _DECIDES: Final = re.compile(
     r"|and (?:I|me)\b|reviews?|read (?:it|over|through))",
     re.I,
 )
-_PRONOUN: Final = {"wife": "she", "husband": "he"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +43,14 @@ def decision_makers_in(text: str) -> list[DecisionMaker]:
                 r"opinion|decision|call|approval|okay|blessing|name is on", sentence, re.I
             ):
                 continue  # "my mom's house"
-            relation = _RELATIONS[match[1].lower()]
+            relation = match[1].lower()
             found.setdefault(relation, DecisionMaker(relation, sentence.strip()))
     return list(found.values())
+
+
+def relations_in(text: str) -> list[str]:
+    """Every relation named, as it was said and without case: who is meant when a sentence is known to name a decider."""
+    return list(dict.fromkeys(m[1].lower() for m in _NAMED.finditer(text.replace("’", "'"))))
 
 
 # Brands that a prospect compares an agent with; public names of US brokerages, portals and cash buyers.
@@ -64,7 +64,9 @@ _RIVAL: Final = re.compile(
     r"\b(?:another|other|different|some other|a second|two other|three other|few|several|our|my last|my old|previous|discount|flat[- ]fee|the last|the first)\s+"
     r"(?:(?:listing|buyer'?s?|real[- ]estate|local|neighborhood)\s+)?(agents?|realtors?|brokers?|brokerages?|company|companies|offers?|buyers?)\b"
     r"|\b(?:my|our)\s+(?:friend|cousin|aunt|uncle|neighbor|sister|brother|mom|mother|buddy|nephew|niece|dad|brother-in-law|sister-in-law)(?:'s)?\s+(?:is|who is|who's|got|just got|just became|sells|does|a|an|also|in)\b[^.?!]{0,30}\b(?:agent|realtor|broker|real estate|licen[sc]ed?|houses|homes)\b"
-    r"|\b(?:cash[- ]offer|ibuyer|we[- ]buy[- ]houses|cash home buyers?)\b(?:\s+(?:company|companies|people|guys))?",
+    r"|\b(?:cash[- ]offer|ibuyers?|we[- ]buy[- ]houses|cash home buyers?|cash (?:buyers?|company|companies|investors?))\b(?:\s+(?:company|companies|people|guys))?"
+    r"|\b(?:have|got|with|hired|using|working with|signed with|already have) (?:an?|another|our|my) (?:\w+ )?(?:agent|realtor|broker)\b|\b(?:agent|realtor) (?:i|we) (?:had|used|have)\b"
+    r"|\b(?:is|are) an? (?:agent|realtor|broker)\b|\b(?:another|other|\w+ other|some) (?:couples?|family|families|bidders?)\b|\b(?:somebody|someone) else (?:already )?(?:made|put|has|offered|is (?:looking|interested))\b|\ban investor\b",
     re.I,
 )
 

@@ -106,6 +106,25 @@ def values_in(text: str, today: date) -> Values:
     )
 
 
+def values_of_sentences(text: str, sentences: Sequence[str], today: date) -> list[Values]:
+    """The values of each sentence of a turn. Amounts and dates are read in the whole turn: "Four twenty. Tops." is one amount."""
+    amounts, frames, places = amounts_in(text), timeframes_in(text, today), places_in(text)
+    values, at = [], 0
+    for sentence in sentences:
+        start = text.index(sentence, at)
+        at = start + len(sentence)
+        values.append(
+            Values(
+                tuple(a for a in amounts if start <= a.start < at),
+                tuple(f for f in frames if start <= f.start < at),
+                tuple(p for p in places if start <= p.start < at),
+                tuple(decision_makers_in(sentence)),
+                tuple(competitors_in(sentence)),
+            )
+        )
+    return values
+
+
 def columns(texts: Sequence[str], values: Sequence[Values]) -> NDArray[np.float32]:
     """0 or 1, float32, shape (n, cues + 9): turns of phrase, a question mark, and which kinds of value stand there."""
     rows = []

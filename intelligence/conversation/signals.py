@@ -16,7 +16,8 @@ import numpy as np
 from intelligence.conversation.amounts import Amount
 from intelligence.conversation.appointments import Meeting, agreed, meeting_in
 from intelligence.conversation.classifier import Head, load_head
-from intelligence.conversation.signal_cues import Values, columns, values_in
+from intelligence.conversation.people import relations_in
+from intelligence.conversation.signal_cues import Values, columns, values_of_sentences
 from intelligence.conversation.timeframes import Timeframe
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn, surety
 
@@ -61,7 +62,7 @@ class SignalDetector:
         if turn.speaker != "prospect" or not reading.sentences:
             return []
         today = date.fromisoformat(so_far.today) if so_far.today else None
-        values = [values_in(sentence, today or _NO_DATE) for sentence in reading.sentences]
+        values = values_of_sentences(turn.text, reading.sentences, today or _NO_DATE)
         table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences, values))
         found: list[Finding] = []
         for column, name in enumerate(self._head.labels):
@@ -97,7 +98,8 @@ class SignalDetector:
                 places = list(dict.fromkeys(p.name for v in values for p in v.places))
                 return {"places": places, "sure": surety(turn, " ".join(places))} if places else {}
             case "decision_makers":
-                return {"relations": list(dict.fromkeys(p.relation for v in values for p in v.people))}
+                relations = list(dict.fromkeys(p.relation for v in values for p in v.people))
+                return {"relations": relations or relations_in(turn.text)}
             case "competitor_named":
                 names = list(dict.fromkeys(c.name for v in values for c in v.competitors))
                 return {"names": names, "is_agent": any(kind in name.lower() for name in names for kind in _AGENT_KINDS)}

@@ -86,15 +86,32 @@ def values_right(lines: Sequence[Line], heard: Heard) -> dict[str, dict[str, Jso
     said = [values_of(findings) for findings in heard.findings]
     for kind, (label, same) in CHECKS.items():
         wanted = right = extra = total = 0
+        wrong = {"nothing heard": 0, "a bound left open": 0, "another value": 0}
         for line, values in zip(lines, said, strict=True):
             want, got = (line.get("values") or {}).get(label) or [], values.get(label, [])
             wanted += len(want)
             right += sum(any(same(w, g) for g in got) for w in want)
+            for w in want:
+                if not any(same(w, g) for g in got):
+                    wrong[_why_wrong(w, got)] += 1
             if want:
                 total += len(got)
                 extra += sum(not any(same(w, g) for w in want) for g in got)
-        table[kind] = {"wanted": wanted, "right": right / wanted if wanted else None, "heard": total, "not_wanted": extra}
+        table[kind] = {
+            "wanted": wanted,
+            "right": right / wanted if wanted else None,
+            "heard": total,
+            "not_wanted": extra,
+            "wrong": dict(wrong),
+        }
     return table
+
+
+def _why_wrong(wanted: Item, heard: Sequence[Item]) -> str:
+    if not heard:
+        return "nothing heard"
+    bounds = [k for k in ("usd_min", "usd_max", "earliest_days", "latest_days") if wanted.get(k) is not None]
+    return "a bound left open" if bounds and all(any(g.get(k) is None for k in bounds) for g in heard) else "another value"
 
 
 def main() -> None:
@@ -111,7 +128,9 @@ def main() -> None:
     printed(report)
     for kind, row in report["values"].items():
         share = "none" if row["right"] is None else f"{row['right']:.3f}"
-        print(f"{kind}: {share} of {row['wanted']} right; {row['not_wanted']} of {row['heard']} heard there were not wanted")
+        print(
+            f"{kind}: {share} of {row['wanted']} right; {row['not_wanted']} of {row['heard']} heard there were not wanted; wrong: {row['wrong']}"
+        )
     if arguments.predictions:
         write_predictions(arguments.predictions, lines, heard, values=values_of)
     if arguments.json:

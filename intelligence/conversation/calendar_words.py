@@ -1,0 +1,284 @@
+"""Days of the calendar as people name them: "mid September", "the 22nd of May", "school starts", "next spring" -> dates.
+
+School terms, seasons (meteorological) and holidays are the usual ones of the United States.
+"""
+
+import re
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from intelligence.conversation.spoken_numbers import TEENS, TENS, UNITS
+
+_MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
+_MONTH: Final = rf"({'|'.join(_MONTHS)}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_TH: Final = {
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10,
+    "eleventh": 11, "twelfth": 12, "thirteenth": 13, "fourteenth": 14, "fifteenth": 15, "sixteenth": 16, "seventeenth": 17,
+    "eighteenth": 18, "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
+    **{f"{tens}{dash}{unit}": base + n for tens, base in (("twenty", 20), ("thirty", 30)) for dash in "- "
+       for n, unit in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"), 1) if base + n < 32},
+}  # fmt: skip
+_NTH: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)|{'|'.join(sorted(_TH, key=len, reverse=True))})"
+_DAY_NUMBER: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)?|{'|'.join(sorted(_TH, key=len, reverse=True))})"
+_SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
+_EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
+    (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|the (?:new )?school year|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
+    (r"school (?:ends|lets out|is out|gets out)|school's out|schools out|(?:the )?end of (?:the )?school(?: year)?|out of school|graduation|the school year (?:ends|is over)", 6, 10),
+    (r"christmas|xmas|the holidays|hanukkah", 12, 25),
+    (r"new year'?s?(?: day| eve)?|the (?:first|start|beginning|turn) of the (?:new )?year|the new year", 1, 1),
+    (r"(?:the )?fourth of july|july fourth|independence day", 7, 4),
+    (r"halloween", 10, 31),
+    (r"tax (?:season|day|time)|taxes are due", 4, 15),
+    (r"valentine'?s(?: day)?", 2, 14),
+    (r"mother'?s day", 5, 10),
+    (r"the (?:first )?snow(?: flies| falls)?|it snows", 12, 1),
+)  # fmt: skip
+_QUALIFIED: Final = {"ear": (1, 10), "beg": (1, 10), "sta": (1, 10), "mid": (10, 20), "lat": (20, 31), "end": (25, 31)}  # days of a month
+_YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?))?"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Words that name days: the first and the last of them. ``whole`` is a stretch such as a month, not a date."""
+
+    start: int
+    end: int
+    first: date
+    last: date
+
+    @property
+    def whole(self) -> bool:
+        return (self.last - self.first).days > 10
+
+
+def spots_in(text: str, today: date) -> list[Spot]:
+    """Every day or stretch named, in order; where two readings overlap the longer one stands."""
+    readers = (_month_days, _numeric, _nth, _holidays, _parts_of_month, _months, _seasons, _quarters, _years, _weekdays, _near)
+    found = [spot for reader in readers for spot in reader(text, today)]
+    kept: list[Spot] = []
+    for spot in sorted(found, key=lambda s: s.start - s.end):
+        if all(spot.end <= other.start or spot.start >= other.end for other in kept):
+            kept.append(spot)
+    return sorted(kept, key=lambda s: s.start)
+
+
+def _month_number(word: str) -> int:
+    return next(i for i, name in enumerate(_MONTHS, 1) if name.startswith(word.lower()[:3]))
+
+
+def _day(year: int, month: int, day: int) -> date:
+    return date(year, month, min(day, monthrange(year, month)[1]))
+
+
+def _coming(today: date, month: int, day: int, year: str | None = None) -> date:
+    """The next such day, or the one in the year named."""
+    if year is not None:
+        return _day(year_of(year, today), month, day)
+    candidate = _day(today.year, month, day)
+    return candidate if candidate >= today else _day(today.year + 1, month, day)
+
+
+def year_of(said: str, today: date) -> int:
+    """ "2027", "next year", "twenty twenty-seven"."""
+    if said.isdigit():
+        return int(said)
+    if said.lower() == "next year":
+        return today.year + 1
+    words = re.split(r"[- ]", said.lower())
+    return 2000 + sum({**TENS, **TEENS, **UNITS}.get(w, 0) for w in words[1:] if w not in ("thousand", "and"))
+
+
+def _nth_day(word: str) -> int | None:
+    digits = re.match(r"\d+", word)
+    value = int(digits.group()) if digits else _TH.get(" ".join(word.lower().split()))
+    return value if value is not None and 1 <= value <= 31 else None
+
+
+def _spot(match: re.Match[str], first: date, last: date | None = None) -> Spot:
+    return Spot(match.start(), match.end(), first, last or first)
+
+
+def _month_days(text: str, today: date) -> Iterator[Spot]:
+    """ "March 15th", "the fifteenth of March", "May the first"."""
+    for match in re.finditer(
+        rf"\b{_MONTH}\.?,? (?:the )?{_DAY_NUMBER}\b(?!\s*(?:,\d{{3}}|k\b|or \w+ months?|months?|weeks?|week of)){_YEAR}", text, re.I
+    ):
+        if (day := _nth_day(match[2])) is not None:
+            yield _spot(match, _coming(today, _month_number(match[1]), day, match[3]))
+    for match in re.finditer(rf"\bthe {_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
+        if (day := _nth_day(match[1])) is not None:
+            yield _spot(match, _coming(today, _month_number(match[2]), day, match[3]))
+
+
+def _numeric(text: str, today: date) -> Iterator[Spot]:
+    for match in re.finditer(r"(?<![\d/$.])\b(1[0-2]|[1-9])/([12]\d|3[01]|[1-9])(?:/(?:20)?(2\d))?\b(?![/\d])", text):
+        yield _spot(match, _coming(today, int(match[1]), int(match[2]), f"20{match[3]}" if match[3] else None))
+
+
+def _nth(text: str, today: date) -> Iterator[Spot]:
+    """ "by the fifteenth", "on the 22nd": this month, or the next when it is past."""
+    lead = (
+        r"(?<=\bon )|(?<=\bby )|(?<=before )|(?<=until )|(?<=till )|(?<=after )|(?<=around )|(?<=till about )|(?<=up )|(?<=is )|(?<=than )"
+    )
+    for match in re.finditer(rf"(?:{lead})the {_NTH}\b(?: of (the|this|next) month)?(?! (?:one|time|thing|place|house|offer|floor|half|bed\w*|bath\w*|showing|home|agent|of|quarter|week|street|avenue|ave|place|person))", text, re.I):  # fmt: skip
+        if (day := _nth_day(match[1])) is not None:
+            shift = 1 if (match[2] or "").lower() == "next" or day < today.day else 0
+            month = (today.month - 1 + shift) % 12 + 1
+            yield _spot(match, _day(today.year + (today.month + shift > 12), month, day))
+
+
+def _holidays(text: str, today: date) -> Iterator[Spot]:
+    for pattern, month, day in _EVENTS:
+        for match in re.finditer(rf"\b(?:{pattern})\b(?: in {_MONTH})?", text, re.I):
+            when = _coming(today, month, day)
+            yield _spot(match, when, when + timedelta(days=7) if "holidays" in match.group().lower() else when)
+    for name, month, weekday, nth in (("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1)):
+        for match in re.finditer(rf"\b{name}\b", text, re.I):
+            when = _weekday_of(today.year, month, weekday, nth)
+            yield _spot(match, when if when >= today else _weekday_of(today.year + 1, month, weekday, nth))
+    for match in re.finditer(r"\beaster\b", text, re.I):
+        when = _easter(today.year)
+        yield _spot(match, when if when >= today else _easter(today.year + 1))
+
+
+def _weekday_of(year: int, month: int, weekday: int, nth: int) -> date:
+    """The nth (from 0; -1: last) Monday, Tuesday... of a month."""
+    days = [date(year, month, d) for d in range(1, monthrange(year, month)[1] + 1)]
+    return [d for d in days if d.weekday() == weekday][nth]
+
+
+def _easter(year: int) -> date:
+    """The anonymous Gregorian algorithm (Meeus 1991)."""
+    a, b, c = year % 19, year // 100, year % 100
+    h = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
+    i = (32 + 2 * (b % 4) + 2 * (c // 4) - h - c % 4) % 7
+    m = (a + 11 * h + 22 * i) // 451
+    month, day = divmod(h + i - 7 * m + 114, 31)
+    return date(year, month, day + 1)
+
+
+def _parts_of_month(text: str, today: date) -> Iterator[Spot]:
+    """ "early April", "end of May", "the first week of June"."""
+    pattern = rf"\b(?:the )?(early|beginning of|start of|first part of|mid(?:dle of)?|late|end of|last (?:week|part) of|first week of|second week of|third week of)[- ]+(?:the month of )?{_MONTH}\b{_YEAR}"
+    for match in re.finditer(pattern, text, re.I):
+        word, month = match[1].lower(), _month_number(match[2])
+        first, last = _QUALIFIED.get(word[:3], (24, 31))
+        if "week" in word and not word.startswith("last"):
+            number = ("first", "second", "third").index(word.split()[0])
+            first, last = 1 + 7 * number, 7 + 7 * number
+        elif word.startswith("first"):
+            first, last = 1, 10
+        end = _coming(today, month, last, match[3])
+        yield _spot(match, end.replace(day=first), end)
+
+
+def _is_month(text: str, match: re.Match[str]) -> bool:
+    """Whether "may" or "march" is the month: a word that a month follows, a capital, or "May or June"."""
+    before, after = text[: match.start()], text[match.end() :]
+    if re.search(r"\b(?:i|we|you|they|he|she|it|that|this|which|rates|prices|there|who)\s+$", before, re.I):
+        return False
+    if re.search(
+        r"\b(?:in|by|before|until|till|after|of|for|around|through|since|or|and|to|between|from|maybe|say|like|early|late|mid|next|last)\s+$",
+        before,
+        re.I,
+    ):
+        return True
+    return (match[1][0].isupper() and (bool(before.strip()) or match[1].lower() != "may")) or re.match(
+        r" (?:or|and) (?:june|july|april)", after, re.I
+    ) is not None
+
+
+def _months(text: str, today: date) -> Iterator[Spot]:
+    for match in re.finditer(rf"\b(?:next |this )?{_MONTH}\b{_YEAR}", text, re.I):
+        word, _before = match[1], text[: match.start()]
+        if word.lower() in ("may", "march", "mar") and not match[2] and not _is_month(text, match):
+            continue  # "we may wait", "march over there"
+        month = _month_number(word)
+        last = _coming(today, month, 31, match[2])
+        yield _spot(match, last.replace(day=1), last)
+
+
+def _seasons(text: str, today: date) -> Iterator[Spot]:
+    pattern = rf"\b(?:(early|mid(?:dle of)?|late|end of|beginning of|start of|first of)[- ]?(?: the)? ?)?(?:the )?(next |this |coming )?(?:(early|late) )?(spring|summer|fall|autumn|winter)(?:time| market| break)?\b{_YEAR}"
+    for match in re.finditer(pattern, text, re.I):
+        after, before = text[match.end() :], text[: match.start()]
+        fall = match[4].lower() == "fall"
+        if fall and (
+            re.match(r"\s+(?:through|apart|for|in love|behind|off|down|by|out|into|back)\b|\s+\d", after, re.I)
+            or re.search(r"\b(?:will|could|might|would|to|can|prices|rates|values|a|her|his|bad|they|deal)\s+$", before, re.I)
+        ):
+            continue  # "prices fall", "the deal falls through", "after her fall"
+        first, last = _season(match[4].lower(), today, match[5], (match[2] or "").strip().lower() == "next")
+        third, part = (last - first) // 3, (match[1] or match[3] or "").lower()[:3]
+        if part in ("ear", "beg", "sta", "fir"):
+            last = first + third
+        elif part in ("lat", "end"):
+            first = last - third
+        elif part == "mid":
+            first, last = first + third, last - third
+        yield _spot(match, first, last)
+
+
+def _season(name: str, today: date, year: str | None, after_this: bool) -> tuple[date, date]:
+    first_month, last_month = _SEASONS[name]
+    turns = first_month > last_month
+    last = _coming(today, last_month, 31, year)
+    if after_this and year is None and last.year == today.year and not turns:
+        last = _day(today.year + 1, last_month, 31)  # said in March, next summer is not the one at hand
+    return date(last.year - turns, first_month, 1), last
+
+
+def _quarters(text: str, today: date) -> Iterator[Spot]:
+    for match in re.finditer(rf"\b(?:the )?(?:(first|second|third|fourth|last) quarter|q([1-4]))\b{_YEAR}", text, re.I):
+        number = int(match[2]) if match[2] else {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}[match[1].lower()]
+        last = _coming(today, 3 * number, 31, match[3])
+        yield _spot(match, date(last.year, 3 * number - 2, 1), last)
+
+
+def _years(text: str, today: date) -> Iterator[Spot]:
+    pattern = r"\b(?:(the )?(end of (?:the|this|next) year|year[- ]end)|((?:early |late |later |sometime |middle of )?(?:in )?(?:next|this) year)|(?<=in )(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)[- ]?(?:six|seven|eight|nine|one|two|three|four|five)))\b"
+    for match in re.finditer(pattern, text, re.I):
+        phrase = match.group().lower()
+        if re.search(r"\b(?:this time|or|later)\s+$", text[: match.start()], re.I) and "next" in phrase:
+            continue  # spans say it: "this time next year", "the next year or two"
+        if re.match(r"\s+or (?:two|so)\b", text[match.end() :], re.I):
+            continue
+        year = today.year + ("next" in phrase) if match[4] is None else year_of(match[4], today)
+        first, last = date(year, 1, 1), date(year, 12, 31)
+        if "end" in phrase or phrase.startswith("late "):
+            first = date(year, 12, 1) if "end" in phrase else date(year, 10, 1)
+        elif phrase.startswith("early"):
+            last = date(year, 3, 31)
+        elif phrase.startswith("middle"):
+            first, last = date(year, 5, 15), date(year, 8, 15)
+        yield _spot(match, max(first, today), last)
+
+
+def _weekdays(text: str, today: date) -> Iterator[Spot]:
+    for match in re.finditer(rf"\b(next |this |coming )?({'|'.join(_DAYS)})(?:\s+(?:morning|afternoon|evening|night))?\b", text, re.I):
+        ahead = (_DAYS.index(match[2].lower()) - today.weekday()) % 7
+        if (match[1] or "").lower().startswith("next") and ahead < 4:
+            ahead += 7
+        yield _spot(match, today + timedelta(days=ahead))
+
+
+def _near(text: str, today: date) -> Iterator[Spot]:
+    month_end = _day(today.year, today.month, 31)
+    next_first = month_end + timedelta(days=1)
+    next_end = _day(next_first.year, next_first.month, 31)
+    week_end = today + timedelta(days=6 - today.weekday())
+    saturday, day = max(today, week_end - timedelta(days=1)), timedelta(days=1)
+    table = {
+        r"today|tonight": (today, today), r"(?<!day after )tomorrow": (today + day, today + day), "(?:the )?day after tomorrow": (today + 2 * day, today + 2 * day),
+        "this week": (today, week_end), "next week": (week_end + day, week_end + 7 * day), "(?:this|the|this coming) weekend": (saturday, week_end),
+        "next weekend": (week_end + 6 * day, week_end + 7 * day), "(?:the )?end of (?:the|this) week": (week_end - 2 * day, week_end),
+        "(?:the )?end of (?:the|this) month": (month_end - 5 * day, month_end), "(?:the )?end of next month": (next_end - 5 * day, next_end),
+        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, month_end), "next month": (next_first, next_end),
+    }  # fmt: skip
+    for phrase, (first, last) in table.items():
+        for match in re.finditer(rf"\b(?:{phrase})\b", text, re.I):
+            yield _spot(match, first, last)

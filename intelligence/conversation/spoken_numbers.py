@@ -1,0 +1,323 @@
+"""Numbers as they are said and written: "three eighty nine nine", "a million two", "mid six hundreds", "450k" -> values.
+
+Americans say prices in groups ("four fifty", "twenty-two fifty", "six oh five"), so a run of number words is read group
+by group. What a value counts (dollars, feet, o'clock) is for the reader of the words around it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Form: TypeAlias = Literal["plain", "scaled", "band", "point", "part"]
+"""plain "four fifty" 450; scaled "450 thousand"; band "mid fours"; point "one point two" 1.2; part "three and a half" 3.5."""
+
+UNITS: Final = {
+    "one": 1, "fou": 4, "tw": 2, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+}  # fmt: skip
+TEENS: Final = {
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
+    "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
+TENS: Final = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
+_SCALES: Final = {
+    "thousand": 1e3, "thousands": 1e3, "grand": 1e3, "k": 1e3, "million": 1e6, "millions": 1e6, "mil": 1e6, "mill": 1e6, "m": 1e6,
+}  # fmt: skip
+_DECADES: Final = {
+    "ones": 100, "twos": 200, "threes": 300, "fours": 400, "fives": 500, "sixes": 600, "sevens": 700, "eights": 800, "nines": 900,
+}  # fmt: skip
+# thirds of a hundred thousand: where it begins and how wide it is, in thousands
+_PARTS: Final = {"low": (0, 33), "lower": (0, 33), "mid": (33, 34), "middle": (33, 34), "high": (66, 33), "upper": (66, 33)}
+_TOKEN: Final = re.compile(r"\$?\d[\d,]*(?:\.\d+)?(?:k|m|mil|s)?\b|[A-Za-z]+(?:'[a-z]+)?", re.I)
+_DIGITS: Final = re.compile(r"\$?(\d[\d,]*(?:\.\d+)?)(k|mil|m)?", re.I)
+# A recogniser's spelling of "four" and "two" before tens, read at the same length so that places in the text stay.
+_TENS_NEXT: Final = r"(?= (?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)\b)"
+_BEFORE_A_PRICE: Final = (
+    "is",
+    "was",
+    "at",
+    "about",
+    "under",
+    "over",
+    "around",
+    "below",
+    "than",
+    "spend",
+    "like",
+    "of",
+    "be",
+    "say",
+    "max",
+    "price",
+    "ceiling",
+)
+_MISHEARD: Final = re.compile("|".join(rf"(?<=\b{word} )(?:for|to|too){_TENS_NEXT}" for word in _BEFORE_A_PRICE), re.I)
+_SPELT: Final = {"for": "fou", "to": "tw", "too": "two"}
+_PHONE: Final = 5  # so many single digits in a row are a telephone number, not a price
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """``value`` in units, or dollars when "scaled" or "band"; ``wide`` dollars is how far a band reaches."""
+
+    value: float
+    start: int
+    end: int
+    form: Form
+    wide: int = 0
+
+
+@dataclass(slots=True)
+class _Words:
+    """The tokens of a text, read from the left; a token beyond a comma or a full stop is out of reach."""
+
+    text: str
+    tokens: list[re.Match[str]]
+    at: int = 0
+
+    def word(self, ahead: int = 0) -> str:
+        """The word so many tokens ahead, "" where another clause or the end comes first."""
+        index = self.at + ahead
+        if index >= len(self.tokens):
+            return ""
+        for i in range(self.at, index):
+            between = self.text[self.tokens[i].end() : self.tokens[i + 1].start()]
+            if not re.fullmatch(r"[\s-]*", between):
+                return ""
+        return self.tokens[index].group().lower()
+
+    def words(self, count: int) -> list[str]:
+        return [self.word(i) for i in range(count)]
+
+
+def numbers_in(text: str) -> list[Number]:
+    """Every number of the text in order; single digits in a row (a telephone number) are left out."""
+    text = _MISHEARD.sub(lambda m: _SPELT[m.group().lower()], text)
+    words = _Words(text, list(_TOKEN.finditer(text)))
+    found: list[Number] = []
+    while words.at < len(words.tokens):
+        digits = next(i for i in range(len(words.tokens) + 1) if words.word(i) not in {**UNITS, "oh": 0, "zero": 0})
+        if digits >= _PHONE:
+            words.at += digits
+            continue
+        start = words.at
+        read = _band(words) or _share(words) or _run(words)
+        if read is None:
+            words.at = start + 1
+            continue
+        value, form, wide = read
+        found.append(Number(value, words.tokens[start].start(), words.tokens[words.at - 1].end(), form, wide))
+    return found
+
+
+_Read: TypeAlias = "tuple[float, Form, int] | None"
+
+
+def _band(words: _Words) -> _Read:
+    """ "low fives", "the mid 400s", "upper three hundreds", "in the fours"."""
+    low, wide = _PARTS.get(words.word(), (0, 99))
+    ahead = 1 if words.word() in _PARTS else 0
+    head = words.word(ahead)
+    if head in _DECADES and (ahead or (words.at and words.tokens[words.at - 1].group().lower() == "the")):
+        hundreds, used = _DECADES[head], ahead + 1
+    elif head in UNITS and words.word(ahead + 1) == "hundreds":
+        hundreds, used = UNITS[head] * 100, ahead + 2
+    elif (match := re.fullmatch(r"\$?([1-9]00)(?:,000)?s", head)) or (ahead and (match := re.fullmatch(r"\$?([1-9]00)(?:,000)?", head))):
+        hundreds, used = int(match[1]), ahead + 1
+    else:
+        return None
+    words.at += used
+    return (hundreds + low) * 1e3, "band", wide * 1000
+
+
+def _share(words: _Words) -> _Read:
+    """ "half a million", "three quarters of a million", "a couple hundred thousand", "a few grand"."""
+    said = " ".join(words.words(6))
+    match = re.match(
+        r"(?:a )?half (?:a |of a )?(?:million|mil)\b|(?:a |one )?quarter (?:of a |of |a )?million\b|three quarters? (?:of a |of )?(?:a )?million\b",
+        said,
+    )
+    if match is not None:
+        words.at += len(match.group().split())
+        share = 0.75 if said.startswith("three") else 0.25 if "quarter" in match.group() else 0.5
+        return share * 1e6, "scaled", 0
+    match = re.match(r"(?:a )?(couple|few)(?: of)? (hundred )?(thousand|grand|million|k)\b", said)
+    if match is None:
+        return None
+    words.at += len(match.group().split())
+    return (2 if match[1] == "couple" else 3) * (100 if match[2] else 1) * _SCALES[match[3]], "scaled", 0
+
+
+def _run(words: _Words) -> _Read:
+    """One number: a group, perhaps a fraction, perhaps a scale, perhaps more after a million."""
+    word = words.word()
+    if word[:1].isdigit() or word[:1] == "$":
+        return _written(words)
+    if word == "a" and words.word(1) in ("million", "hundred", "thousand"):
+        words.at += 1
+        value: float | None = 1.0 if words.word() != "hundred" else _hundreds(words, 1)
+    else:
+        value = _group(words)
+    if value is None:
+        return None
+    form: Form = "plain"
+    if (fraction := _fraction(words)) is not None:
+        value, form = value + fraction, "part"
+    elif (decimals := _decimals(words)) is not None:
+        value, form = value + decimals, "point"
+    elif value == 1 and words.word() in UNITS and words.word(1) not in TENS and words.word(1) not in ("hundred", *_SCALES):
+        value, form = 1 + UNITS[words.word()] / 10, "point"  # "one two" is one point two, if anything
+        words.at += 1
+    return _scaled(words, value, form)
+
+
+def _scaled(words: _Words, value: float, form: Form) -> _Read:
+    scale = _SCALES.get(words.word()) if words.word() != "m" else None
+    if scale is None:
+        return _nine_hundred(words, value, form)
+    words.at += 1
+    value *= scale
+    if (fraction := _fraction(words)) is not None:
+        return value + fraction * scale, "scaled", 0  # "a million and a half"
+    before = words.at
+    if words.word() == "and" and scale >= 1e6:
+        words.at += 1
+    rest = _group(words) if words.word()[:1].isalpha() else None
+    if rest is None:
+        words.at = before
+    elif scale >= 1e6:
+        if words.word() in ("thousand", "grand", "k"):
+            words.at += 1
+            value += rest * 1e3
+        else:
+            value += rest * (1e5 if rest < 10 else 1e4 if rest < 100 and rest % 10 else 1e3)  # "a million two", "two fifty"
+    elif rest >= 100:
+        value += rest  # "three hundred eighty nine thousand nine hundred"
+    else:
+        words.at = before
+    return value, "scaled", 0
+
+
+def _nine_hundred(words: _Words, value: float, form: Form) -> _Read:
+    """ "three eighty nine nine", "six ninety nine nine hundred": three digits, then hundreds of dollars."""
+    if form == "plain" and 100 <= value < 1000 and value % 10 and words.word() in UNITS:
+        tail = UNITS[words.word()] * 100
+        if words.word(1) == "hundred" and words.word(2) not in _SCALES:
+            words.at += 2
+            return value * 1000 + tail, "scaled", 0
+        if words.word(1) not in {**UNITS, **TENS, **TEENS, "hundred": 100} and words.word(1) not in _SCALES and tail >= 500:
+            words.at += 1
+            return value * 1000 + tail, "scaled", 0
+    if form == "plain" and value >= 1100 and words.at and "hundred" in (t.group().lower() for t in words.tokens[words.at - 3 : words.at]):
+        return value, "scaled", 0  # "thirty five hundred" are dollars, if anything
+    return value, form, 0
+
+
+def _group(words: _Words) -> float | None:
+    """Up to four digits: "four", "four fifty", "two oh five", "twenty two fifty", "thirty five hundred", "four hundred and ten"."""
+    word = words.word()
+    if word in UNITS:
+        return _from_unit(words)
+    if word in TENS or word in TEENS:
+        value = _two_digits(words)
+        assert value is not None
+        if words.word() == "hundred":
+            words.at += 1
+            return _hundreds(words, 0) + value * 100  # "thirty five hundred"
+        mark = words.at
+        more = _two_digits(words)
+        if more is not None and more >= 10 and words.word() not in ("hundred", *_SCALES):
+            return value * 100 + more  # "eighteen fifty"
+        words.at = mark
+        return value
+    return None
+
+
+def _from_unit(words: _Words) -> float:
+    value = float(UNITS[words.word()])
+    words.at += 1
+    if words.word() == "hundred":
+        return _hundreds(words, int(value))
+    if words.word() in ("oh", "o", "zero") and words.word(1) in UNITS:
+        words.at += 2
+        return value * 100 + UNITS[words.tokens[words.at - 1].group().lower()]
+    mark = words.at
+    more = _two_digits(words)
+    if more is None or more < 10:
+        words.at = mark
+        return value
+    if words.word() == "hundred" and more % 10 and more > 20:
+        words.at -= 1  # "four fifty five hundred": 450, then 500
+        more -= more % 10
+    return value * 100 + more
+
+
+def _hundreds(words: _Words, value: int) -> float:
+    """After a digit, at "hundred": its tens too; with 0 the hundred has been read."""
+    total = value * 100.0
+    if value:
+        words.at += 1
+    mark = words.at
+    if words.word() == "and":
+        words.at += 1
+    more = _two_digits(words)
+    if more is None or words.word() == "hundred":
+        words.at = mark
+        return total
+    return total + more
+
+
+def _two_digits(words: _Words) -> float | None:
+    word = words.word()
+    if word in TENS:
+        words.at += 1
+        if words.word() in UNITS:
+            words.at += 1
+            return TENS[word] + UNITS[words.tokens[words.at - 1].group().lower()]
+        return TENS[word]
+    value = TEENS.get(word) or UNITS.get(word)
+    if value is not None:
+        words.at += 1
+    return value
+
+
+def _fraction(words: _Words) -> float | None:
+    for said, share in (
+        (("and", "a", "half"), 0.5),
+        (("and", "a", "quarter"), 0.25),
+        (("and", "three", "quarters"), 0.75),
+        (("and", "half"), 0.5),
+    ):
+        if words.words(len(said)) == list(said):
+            words.at += len(said)
+            return share
+    return None
+
+
+def _decimals(words: _Words) -> float | None:
+    if words.word() != "point" or words.word(1) not in {**UNITS, **TENS, **TEENS, "oh": 0, "zero": 0}:
+        return None
+    words.at += 1
+    said = ""
+    while (word := words.word()) in {**UNITS, **TENS, **TEENS, "oh": 0, "zero": 0}:
+        said += str({**UNITS, **TENS, **TEENS, "oh": 0, "zero": 0}[word])
+        words.at += 1
+    return float(f"0.{said}")
+
+
+def _written(words: _Words) -> _Read:
+    """ "450", "$450,000", "450k", "1.2 million", "450 thousand"."""
+    match = _DIGITS.fullmatch(words.word())
+    if match is None:
+        return None
+    value, suffix = float(match[1].replace(",", "")), (match[2] or "").lower()
+    words.at += 1
+    if suffix:
+        return value * _SCALES[suffix], "scaled", 0
+    if (scale := _SCALES.get(words.word())) is not None and words.word() != "m":
+        words.at += 1
+        return value * scale, "scaled", 0
+    if (fraction := _fraction(words)) is not None:
+        return value + fraction, "part", 0
+    return value, "point" if value != int(value) else "plain", 0
