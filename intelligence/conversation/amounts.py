@@ -44,6 +44,7 @@ _MONTHLY: Final = re.compile(
 )
 _MONTHLY_BEFORE: Final = re.compile(r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}$", re.I)
 _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*)*$"
+_DUES: Final = re.compile(r"\b(?:hoa|dues|insurance|utilities|electric\w*|water bill|application fee|inspection)\b[^.?!]{0,20}$", re.I)
 _NOT_LESS: Final = re.compile(
     r"\b(?:not|n't|never|no|nothing|won't|wont|wouldn't|wouldnt|can't|cant|dont|refuse)\b[^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT
     + r"|n't [^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT, re.I,
@@ -59,12 +60,12 @@ _MAX: Final = re.compile(
     re.I,
 )
 _MAX_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?,?\s*(?:max\b|maximum|tops\b|at (?:the )?most|or (?:less|under|below|lower)|(?:is|as|was|would be|'s) (?:like |about |really )?(?:our|my|the|a hard) (?:max|ceiling|limit|top|cap|most|absolute)"
+    r"^\s*(?:dollars\s*)?[.,]?\s*(?:max\b|maximum|tops\b|at (?:the )?most|or (?:less|under|below|lower)|(?:is|as|was|would be|'s) (?:like |about |really )?(?:our|my|the|a hard) (?:max|ceiling|limit|top|cap|most|absolute)"
     r"|(?:and|but)? ?not a (?:penny|dollar|cent) more|is as (?:high|far) as|is the (?:most|highest))", re.I,
 )  # fmt: skip
 _MIN: Final = re.compile(r"\b(?:at least|over|above|more than|minimum(?: of)?|north of|upwards? of|starting at|floor is)" + _ABOUT, re.I)
 _MIN_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?,?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum))",
+    r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum))",
     re.I,
 )
 _CHANGE: Final = re.compile(
@@ -128,22 +129,23 @@ def amounts_in(text: str) -> list[Amount]:
 def _joined(text: str, first: Number, second: Number) -> bool:
     between = text[first.end : second.start].lower()
     before = text[max(0, first.start - 30) : first.start].lower()
-    if re.fullmatch(r"\s*(?:dollars )?(?:to|-|–|or|maybe|or maybe)\s*(?:maybe |like |even )?\$?", between):
+    if re.fullmatch(r",?\s*(?:dollars )?,?(?:to|-|–|or|maybe|or maybe)\s*,?(?:maybe |like |even |say )?\$?", between):
         return True
     if re.fullmatch(r"\s*and\s*(?:maybe |like )?\$?", between):
         return re.search(r"between\s*(?:like |maybe |about )?\$?$", before) is not None
-    return (
-        re.fullmatch(r",?\s*", between) is not None
-        and second.form == "plain"
-        and 100 < second.value < 2000
-        and first.value in (second.value // 100, second.value // 50 * 50 - 50)
-    )
+    if re.fullmatch(r",?\s*", between) is None or second.form != "plain" or not 100 < second.value < 2000:
+        return False
+    close = 100 < first.value < second.value <= first.value * 1.3 and first.form == "plain"  # "four fifty four seventy five"
+    return close or first.value in (second.value // 100, second.value // 50 * 50 - 50)
 
 
 def _range(text: str, first: Number, second: Number) -> Amount | None:
     high = _dollars(text, second, near=first)
+    if high is None and second.form == "plain" and 2 <= second.value <= 9 and 100 < first.value < second.value * 100:
+        high = round(second.value * 100_000)  # "three fifty to four"
     if high is None:
         return None
+    high += second.wide
     low = _like(first, high) if first.form != "scaled" else round(first.value)
     if low is None or not 0 < low < high or low * 20 < high:
         return None

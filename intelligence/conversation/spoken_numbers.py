@@ -27,8 +27,8 @@ _SCALES: Final = {
 _DECADES: Final = {
     "ones": 100, "twos": 200, "threes": 300, "fours": 400, "fives": 500, "sixes": 600, "sevens": 700, "eights": 800, "nines": 900,
 }  # fmt: skip
-# thirds of a hundred thousand: where it begins and how wide it is, in thousands
-_PARTS: Final = {"low": (0, 33), "lower": (0, 33), "mid": (33, 34), "middle": (33, 34), "high": (66, 33), "upper": (66, 33)}
+# parts of a hundred thousand as people mean them: where they begin and how wide they are, in thousands
+_PARTS: Final = {"low": (0, 30), "lower": (0, 30), "mid": (40, 20), "middle": (40, 20), "high": (70, 29), "upper": (70, 29)}
 _TOKEN: Final = re.compile(r"\$?\d[\d,]*(?:\.\d+)?(?:k|m|mil|s)?\b|[A-Za-z]+(?:'[a-z]+)?", re.I)
 _DIGITS: Final = re.compile(r"\$?(\d[\d,]*(?:\.\d+)?)(k|mil|m)?", re.I)
 # A recogniser's spelling of "four" and "two" before tens, read at the same length so that places in the text stay.
@@ -313,6 +313,9 @@ def _written(words: _Words) -> _Read:
         return None
     value, suffix = float(match[1].replace(",", "")), (match[2] or "").lower()
     words.at += 1
+    if not suffix and 1 <= value <= 9 and match[1].isdigit() and re.fullmatch(r"[1-9]\d", words.word()):
+        value = value * 100 + int(words.word())  # "4 50", as some recognisers write "four fifty"
+        words.at += 1
     if suffix:
         return value * _SCALES[suffix], "scaled", 0
     if (scale := _SCALES.get(words.word())) is not None and words.word() != "m":

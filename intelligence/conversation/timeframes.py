@@ -105,7 +105,11 @@ def _spans(text: str) -> Iterator[Timeframe]:
             (match[8] or "").strip().lower(),
         )
         lead, before = (lead or "").lower(), text[: match.start()]
-        if _NOT_AHEAD.match(text[match.end() :]) or lead == "for" or (not lead and _PAST.search(before)):
+        if (
+            _NOT_AHEAD.match(text[match.end() :])
+            or (lead == "for" and "another" not in match.group().lower())
+            or (not lead and _PAST.search(before))
+        ):
             continue
         alone = low_word.lower() in ("a", "an") and not more and not tail
         if not (lead or tail or ahead or high_word) and (alone or (not _AHEAD.search(text) and len(text.split()) > 6)):

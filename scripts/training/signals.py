@@ -26,6 +26,7 @@ from scripts.training.objections import as_heard  # noqa: E402
 from voice.numerals import written  # noqa: E402
 
 FOLDS = 5
+FALSE_ALARMS = 0.14  # of the sentences without a signal, out of fold; ours are near misses, so of everyday talk it is less
 TODAY = date(2026, 3, 2)
 JOINED = 0.6  # of the sentences get a copy in one breath with another
 _RULED = {"protected_question"}  # heard by rules, in the compliance module
@@ -119,8 +120,11 @@ def main() -> None:
         whole = fit(known)
         weights.append(whole.coef_[0])
         bias.append(whole.intercept_[0])
-    arrays = {"weights": weights, "bias": bias, "scale": scale, "thresholds": bars}
-    report(labels, probability[ours], truth[ours], np.array(bars))
+    bar, none = np.array(bars), ours & ~truth.any(1)
+    while float((probability[none] >= bar).any(1).mean()) > FALSE_ALARMS and bar.min() < 0.9:
+        bar = np.minimum(bar + 0.02, 0.95)
+    arrays = {"weights": weights, "bias": bias, "scale": scale, "thresholds": bar}
+    report(labels, probability[ours], truth[ours], bar)
     print(save_head(WEIGHTS, labels, {k: np.array(v, np.float32) for k, v in arrays.items()}))
 
 
