@@ -219,6 +219,8 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
         and not _MONTHLY_BEFORE.search(before)
     ):
         return None  # a year
+    if value < 2_000 and _DUES.search(before):
+        return round(value)
     if (
         monthly
         or re.match(r"\s*(?:dollars|bucks)", after, re.I)

@@ -28,6 +28,7 @@ _NOT_A_TIME: Final = re.compile(
     r"^\s*(?:%|percent|thousand|hundred|million|grand|k\b|bed\w*|bath\w*|months?|weeks?|days?|years?|minutes?|hours?|of|houses|homes|people|kids|more|or two|point|dollars)",
     re.I,
 )
+_JUDGED: Final = re.compile(r"(?:'s|\s+(?:is|works?|would|sounds))\b", re.I)  # "ten works": a number that is judged is a time
 _AGREES: Final = re.compile(
     r"\b(?:that works|works for|works great|sounds good|perfect|see you (?:then|there)|that'?s (?:good|fine|great|perfect)|is (?:good|fine|perfect)|(?:i'?ll|we'?ll) be there|works?\b|yes|yeah|sure|okay|ok)",
     re.I,
@@ -76,7 +77,9 @@ def _clock(text: str, has_day: bool) -> str:
     found = ""
     for match in _TIME.finditer(text):
         lead, past, hour_word, digits, words, tail = match.groups()
-        if _NOT_A_TIME.match(text[match.end() :]) or not (lead or past or digits or tail or words or has_day):
+        if _NOT_A_TIME.match(text[match.end() :]) or not (
+            lead or past or digits or tail or words or has_day or _JUDGED.match(text[match.end() :])
+        ):
             continue
         if (hour_word.lower() == "one" and not (lead or tail)) or ((lead or "").lower() in ("for", "by", "about", "like") and not has_day):
             continue

@@ -262,8 +262,9 @@ def _hundreds(words: _Words, value: int) -> float:
     if words.word() == "and":
         words.at += 1
     more = _two_digits(words)
-    if more is None or words.word() == "hundred":
-        words.at = mark
+    another = more is not None and more < 10 and words.word() in {**TENS, **TEENS, "hundred": 100}
+    if more is None or another or words.word() == "hundred":
+        words.at = mark  # "four hundred four twenty five": 400, then 425
         return total
     return total + more
 

@@ -1,0 +1,210 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intelligence.conversation.amounts import amounts_in
+from intelligence.conversation.spoken_numbers import numbers_in
+from voice.numerals import written
+
+_UNITS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+# what was said -> (least, most, role) of each amount; a role None is not looked at
+_SAID = (
+    ("Our budget is four fifty", [(450000, 450000, "budget")]),
+    ("we can go up to six twenty five", [(None, 625000, "budget")]),
+    ("They're asking three eighty nine nine for it", [(389900, 389900, "asking")]),
+    ("they listed it at six ninety nine nine hundred", [(699900, 699900, "asking")]),
+    ("it's listed at five forty-nine nine", [(549900, 549900, "asking")]),
+    ("We put in an offer of four hundred ten thousand", [(410000, 410000, "offer")]),
+    ("we'd offer a million two", [(1200000, 1200000, "offer")]),
+    ("I won't take less than one point three million", [(1300000, None, "asking")]),
+    ("one million two fifty is what they want", [(1250000, 1250000, "asking")]),
+    ("a million and a half, tops", [(None, 1500000, "budget")]),
+    ("we're hoping for three and a quarter", [(325000, 325000, None)]),
+    ("we could spend three and a half, maybe", [(350000, 350000, "budget")]),
+    ("something around a quarter million", [(250000, 250000, None)]),
+    ("half a million is our limit", [(None, 500000, "budget")]),
+    ("three quarters of a million", [(750000, 750000, None)]),
+    ("between four and four fifty", [(400000, 450000, None)]),
+    ("four to four fifty is our range", [(400000, 450000, "budget")]),
+    ("anywhere from 350 to 400 thousand", [(350000, 400000, None)]),
+    ("$425-450k", [(425000, 450000, None)]),
+    ("we're looking in the low fives", [(500000, 530000, "budget")]),
+    ("mid three hundreds", [(340000, 360000, None)]),
+    ("in the mid-400s", [(440000, 460000, None)]),
+    ("upper 300s", [(370000, 399000, None)]),
+    ("in the high six hundreds", [(670000, 699000, None)]),
+    ("We pay about twenty-two hundred a month", [(2200, 2200, "payment")]),
+    ("keep the payment under three thousand", [(None, 3000, "payment")]),
+    ("rent is 1850 right now", [(1850, 1850, "payment")]),
+    ("our mortgage is eighteen fifty", [(1850, 1850, "payment")]),
+    ("we'd be comfortable with twenty eight hundred a month", [(2800, 2800, "payment")]),
+    ("no more than 3k a month", [(None, 3000, "payment")]),
+    ("I can put sixty thousand down", [(60000, 60000, None)]),
+    ("we've got eighty grand saved", [(80000, 80000, None)]),
+    ("about forty k for repairs", [(40000, 40000, None)]),
+    ("the most we can do is 515", [(None, 515000, "budget")]),
+    ("we'd want at least 610 for it", [(610000, None, "asking")]),
+    ("I owe two oh five on it", [(205000, 205000, None)]),
+    ("we max out at five and a quarter", [(None, 525000, "budget")]),
+    ("nothing over four seventy five", [(None, 475000, "budget")]),
+    ("we can't go above 390,000", [(None, 390000, "budget")]),
+    ("don't show me anything over six hundred", [(None, 600000, "budget")]),
+    ("our ceiling's four hundred and eighty thousand dollars", [(None, 480000, "budget")]),
+    ("the lender qualified us for five ten", [(510000, 510000, "budget")]),
+    ("Would they take three eighty five?", [(385000, 385000, "offer")]),
+    ("We came in at 405 and they countered at 420", [(405000, 405000, "offer"), (420000, 420000, "offer")]),
+    ("Opendoor offered me three twelve", [(312000, 312000, "offer")]),
+    ("the Zestimate is 642", [(642000, 642000, None)]),
+    ("I'm not selling for less than seven hundred", [(700000, None, "asking")]),
+    ("we would have to get seven to even think about it", [(700000, 700000, "asking")]),
+    ("we were hoping to stay closer to four", [(400000, 400000, "budget")]),
+    ("they dropped it thirty thousand", [(30000, 30000, None)]),
+    ("thirty over asking is crazy", [(30000, 30000, None)]),
+    ("if they come down fifteen we'd do it", [(15000, 15000, None)]),
+    ("1.2 million is too rich", [(1200000, 1200000, None)]),
+    ("$1.25M", [(1250000, 1250000, None)]),
+    ("one two is our max", [(None, 1200000, "budget")]),
+    ("the place is listed for $529,900.", [(529900, 529900, "asking")]),
+    ("we budgeted 475K", [(475000, 475000, "budget")]),
+    ("we have a budget of four hundred thousand to four hundred and fifty thousand", [(400000, 450000, "budget")]),
+    ("i want to net two hundred after everything", [(200000, 200000, None)]),
+    ("my number's five fifty, not a penny less", [(550000, None, "asking")]),
+    ("six fifty or best offer", [(650000, 650000, None)]),
+    ("three hundred twenty five thousand and not a penny more", [(None, 325000, "budget")]),
+    ("somewhere north of five hundred", [(500000, None, None)]),
+    ("a couple hundred thousand", [(200000, 200000, None)]),
+    ("$4,200 a month all in", [(4200, 4200, "payment")]),
+    ("HOA dues are three fifty a month", [(350, 350, "payment")]),
+    ("seven hundred seventy five thousand dollars", [(775000, 775000, None)]),
+    ("nine hundred K", [(900000, 900000, None)]),
+    ("we said $450 but could do $475 for the right house", [(450000, 450000, None), (475000, 475000, None)]),
+    ("four hundred fifty to five hundred thousand", [(450000, 500000, None)]),
+    ("four fifty five hundred somewhere in there budget wise", [(450000, 500000, None)]),
+    ("under a million", [(None, 1000000, "budget")]),
+    ("like five, five fifty", [(500000, 550000, None)]),
+    ("we could stretch to 480", [(None, 480000, "budget")]),
+    ("i could probably swing thirty two hundred a month", [(3200, 3200, "payment")]),
+    ("five hundred max", [(None, 500000, "budget")]),
+    ("We'd list around 735", [(735000, 735000, "asking")]),
+    ("they'd have to pay 550", [(550000, 550000, None)]),
+    ("We paid 289 for it in 2015", [(289000, 289000, None)]),
+)
+_NO_MONEY = (
+    "It has four bedrooms and two and a half baths",
+    "about eighteen hundred square feet",
+    "call me at five five five two one three four",
+    "Saturday at four thirty works",
+    "we bought it in 2012",
+    "it was built in nineteen eighty four",
+    "six percent is too much",
+    "I live at 412 Birch Lane",
+    "twenty minutes from work",
+    "there are three offers",
+    "I'm fifty six",
+    "four fifteen tomorrow is good for me",
+    "the kids are nine and twelve",
+    "rates are at six and a half",
+    "we've been here for twenty two years",
+    "in two to three months",
+    "it's on 45 acres",
+    "maybe Tuesday around three thirty",
+    "I've seen two houses this week",
+    "We'd close on June 15",
+    "by the fifteenth of April",
+    "the house needs one more bedroom",
+    "one of them is on route 66",
+    "apartment 204",
+    "sixty days max",
+    "we want three bedrooms and two baths",
+)
+
+
+def said(number: int) -> str:
+    """Below a thousand, as it is said."""
+    if number < 20:
+        return (*_UNITS, *_TEENS)[number]
+    if number < 100:
+        return f"{_TENS[number // 10]} {_UNITS[number % 10]}".strip()
+    return f"{_UNITS[number // 100]} hundred {said(number % 100) if number % 100 else ''}".strip()
+
+
+@pytest.mark.parametrize(("text", "wanted"), _SAID)
+def test_an_amount_is_read_with_its_bounds_and_role(text: str, wanted: list[tuple[int | None, int | None, str | None]]) -> None:
+    """Prices as Americans say them are read with the right bounds and what they are for."""
+    found = amounts_in(text)
+    assert [(a.usd_min, a.usd_max) for a in found] == [w[:2] for w in wanted]
+    assert [a.role for a, w in zip(found, wanted, strict=True) if w[2]] == [w[2] for w in wanted if w[2]]
+
+
+@pytest.mark.parametrize("text", _NO_MONEY)
+def test_other_numbers_are_no_money(text: str) -> None:
+    """Sizes, counts, times, dates, ages, addresses and percentages are no amounts."""
+    assert amounts_in(text) == []
+
+
+@given(st.integers(100, 999))
+def test_a_price_said_is_the_price_written(thousands: int) -> None:
+    """A price in words and the same in digits, as the captions write it, are one amount."""
+    spoken = f"our budget is {said(thousands)} thousand dollars"
+    for text in (spoken, written(spoken), f"our budget is ${thousands},000", f"our budget is {thousands}k"):
+        (amount,) = amounts_in(text)
+        assert (amount.usd_min, amount.usd_max, amount.role) == (thousands * 1000, thousands * 1000, "budget")
+
+
+@given(st.integers(1, 9), st.integers(11, 99))
+def test_two_groups_of_digits_are_a_price_in_thousands(hundreds: int, rest: int) -> None:
+    """ "four fifty" is 450,000 dollars when a price is talked about."""
+    (amount,) = amounts_in(f"the asking price is {_UNITS[hundreds]} {said(rest)}")
+    assert amount.usd_max == (hundreds * 100 + rest) * 1000
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=120))
+def test_any_text_gives_amounts_inside_it(text: str) -> None:
+    """Whatever the text, each amount lies in it, has a bound, and its bounds are in order."""
+    for amount in amounts_in(text):
+        assert 0 <= amount.start < amount.end <= len(text)
+        assert amount.usd_min is not None or amount.usd_max is not None
+        assert amount.usd_min is None or amount.usd_max is None or amount.usd_min <= amount.usd_max
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "a",
+                "and",
+                "half",
+                "quarter",
+                "million",
+                "thousand",
+                "hundred",
+                "four",
+                "fifty",
+                "two",
+                "nine",
+                "oh",
+                "point",
+                "to",
+                "between",
+                "k",
+                "grand",
+                "450",
+                "$",
+                ",",
+                "the",
+                "couple",
+                "of",
+            ]
+        ),
+        max_size=14,
+    )
+)
+def test_any_order_of_number_words_is_read(words: list[str]) -> None:
+    """Number words in any order give numbers that do not overlap."""
+    found = numbers_in(" ".join(words))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(found))

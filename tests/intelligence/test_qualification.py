@@ -1,0 +1,110 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from intelligence.conversation.qualification import QualificationSheet, Slot
+from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Speaker, Turn, TurnWord
+
+_NOTHING = np.zeros((0, 384), np.float32)
+
+
+def signal(label: str, **values: Json) -> Finding:
+    return Finding("signal", label, "prospect", "", 0, 0, 0.9, "", "", values=values)
+
+
+def amount(dollars: int, role: str | None, sure: float = 1.0) -> Finding:
+    return signal("price_named", amounts=[{"usd_min": dollars, "usd_max": dollars, "role": role, "quote": "", "sure": sure}])
+
+
+def say(
+    sheet: QualificationSheet, text: str, speaker: Speaker = "prospect", found: Sequence[Finding] = (), sure: float | None = None
+) -> None:
+    words = tuple(TurnWord(w, 0, 0, sure) for w in text.split()) if sure is not None else ()
+    so_far = Conversation(fresh=list(found))
+    assert sheet.feed(Reading(Turn(speaker, text, words=words), (), _NOTHING), so_far) == []
+
+
+def test_slots_fill_from_what_other_modules_found() -> None:
+    """Findings of the same turn fill the slots, each with the words that filled it, and what is missing is known."""
+    sheet = QualificationSheet()
+    say(
+        sheet,
+        "We're moving to Denver for work.",
+        found=[signal("motivation", reason="relocation"), signal("location_named", places=["Denver"], sure=1.0)],
+    )
+    assert sheet.slots["motivation"].value == "relocation"
+    assert sheet.slots["location"].value == "Denver"
+    assert sheet.slots["location"].quote == "We're moving to Denver for work."
+    assert [c.slot for c in sheet.changes()] == ["motivation", "location"]
+    assert sheet.changes() == []
+    assert "price" in sheet.missing()
+
+
+def test_a_budget_outweighs_other_amounts() -> None:
+    """The newest budget is the price; a fee, a payment or an asking price named later does not replace it."""
+    sheet = QualificationSheet()
+    say(sheet, "They ask 450.", found=[amount(450_000, "asking")])
+    say(sheet, "420 tops.", found=[amount(420_000, "budget")])
+    for later in (amount(2_000, None), amount(2_100, "payment"), amount(460_000, "asking")):
+        say(sheet, "Hm.", found=[later])
+    assert sheet.slots["price"].value == 420_000
+
+
+def test_an_amount_heard_badly_is_no_fact() -> None:
+    """Below the recognition bar an amount is shown with a question mark and has no value, until it is heard well."""
+    sheet = QualificationSheet()
+    say(sheet, "420", found=[amount(420_000, "budget", sure=0.3)])
+    assert (sheet.slots["price"].value, sheet.slots["price"].shown) == (None, "$420,000?")
+    say(sheet, "420", found=[amount(420_000, "budget")])
+    say(sheet, "460", found=[amount(460_000, "budget", sure=0.2)])
+    assert (sheet.slots["price"].value, sheet.slots["price"].shown) == (420_000, "$420,000")
+
+
+def test_a_short_answer_fills_what_was_asked() -> None:
+    """ "No." to the agent's question about another agent says that there is none; without the question it says nothing."""
+    sheet = QualificationSheet()
+    say(sheet, "No.")
+    assert sheet.slots == {}
+    say(sheet, "Are you working with an agent right now?", "agent")
+    say(sheet, "No, not yet.")
+    assert sheet.slots["agency"].value == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Yeah, we're pre-approved through our credit union.", "pre-approved"),
+        ("We haven't talked to a lender yet.", "not yet pre-approved"),
+        ("It would be all cash.", "cash"),
+        ("We'd have to sell our house first.", "must sell first"),
+    ],
+)
+def test_financing_is_read_from_speech(text: str, value: str) -> None:
+    """How they mean to pay is told from their own words."""
+    sheet = QualificationSheet()
+    say(sheet, text)
+    assert sheet.slots["financing"].value == value
+
+
+def test_a_question_waits_for_the_right_moment() -> None:
+    """Nothing is suggested in the opening nor after an objection or a question; then each missing slot once, not one the agent asked for."""
+    sheet = QualificationSheet()
+    say(sheet, "What brings you to think about a move?", "agent")
+    for _ in range(7):
+        assert sheet.ask_next() is None
+        say(sheet, "Right, okay.")
+    say(sheet, "How old is it?", found=[signal("question")])
+    assert sheet.ask_next() is None
+    say(sheet, "Good.")
+    asked = [sheet.ask_next() for _ in range(9)]
+    assert "motivation" not in asked
+    assert [a for a in asked if a] == ["timeframe", "price", "decision_makers", "financing", "location", "agency", "appointment"]
+
+
+def test_a_call_that_goes_on_keeps_its_slots() -> None:
+    """A restored slot stands, and is no change."""
+    sheet = QualificationSheet()
+    sheet.restore(Slot("price", 420_000, "$420,000", "", "", 1.0))
+    assert sheet.changes() == []
+    assert "price" not in sheet.missing()
