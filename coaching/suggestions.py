@@ -71,6 +71,7 @@ class SuggestionPolicy:
     _side: Side = field(init=False)
     _waiting: list[_Waiting] = field(default_factory=list)  # bounded: one per thing, late ones go
     _shown: dict[str, _Shown] = field(default_factory=dict)
+    _lawful: dict[str, bool] = field(default_factory=dict)  # as many as sayings and what fills them
     _count: int = 0
     _last_of: dict[str, int] = field(default_factory=dict)
     _weighty_ms: int = -_AFTER_WEIGHTY_MS
@@ -245,8 +246,10 @@ class SuggestionPolicy:
 
     def _refuse(self, words: str, source: str = "") -> bool:
         """A rule is broken, or a figure was neither heard nor stands in ``source``."""
+        if words not in self._lawful:  # milliseconds each, and a playbook's sayings come again and again
+            self._lawful[words] = self.breaks_rule(words) is None
         new = " ".join(f.shown() for f in figures_in(words) if f not in figures_in(source))
-        return self.breaks_rule(words) is not None or self.figures.workings(new) != []
+        return not self._lawful[words] or self.figures.workings(new) != []
 
     def _card(
         self, moment: str, label: str, answer: Answer, say: str, confidence: float, *, finding: Finding | None = None,
