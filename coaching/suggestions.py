@@ -135,8 +135,12 @@ class SuggestionPolicy:
     # ---- findings and time become cards
 
     def feed(self, findings: Sequence[Finding], ids: Mapping[int, str], now_ms: int) -> Changes:
-        """``ids``: id(finding) -> the finding's id in the log, for the card's trace."""
-        for finding in findings:
+        """``ids``: id(finding) -> the finding's id in the log, for the card's trace.
+
+        Where a machine or a screener answers, nothing else in its words is meant for the agent.
+        """
+        door = [f for f in findings if f.label in ("voicemail", "call_screening", "do_not_call")]
+        for finding in door or findings:
             self._consider(finding, ids.get(id(finding), ""), now_ms)
         return self.tick(now_ms)
 

@@ -1,11 +1,8 @@
 """Puts the pieces together: what a machine shares, and what one call is made of."""
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 from coaching.advice import ClaudeAdvisor
 from coaching.call import CallParts, SoundSink
@@ -18,6 +15,7 @@ from coaching.suggestions import SuggestionPolicy
 from intelligence.claude import Claude, ClaudeSettings, Ledger
 from intelligence.conversation.advanced import AdvancedConversationIntelligence
 from intelligence.conversation.compliance import ComplianceDetector, breaches
+from intelligence.conversation.moments import MomentDetector
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.protected import ProtectedQuestionDetector
 from intelligence.conversation.qualification import QualificationSheet
@@ -33,9 +31,6 @@ from voice.models.onnx import SpeechModel
 from voice.models.weights import SILERO, file_of
 from voice.vad import SpeechDetector
 from web.settings import Settings
-
-# Detectors beside objections; each is used where it is installed.
-_FURTHER: Final = (("moments", "MomentDetector"),)
 
 
 @dataclass(slots=True)
@@ -124,11 +119,7 @@ def breaks_rule(sentence: str) -> str | None:
 
 def detectors() -> list[Detector]:
     """The modules that find something; the sheet and the stages, which go on from their findings, come behind them."""
-    found: list[Any] = [SignalDetector(), ObjectionDetector(), ComplianceDetector(), ProtectedQuestionDetector()]
-    for module, name in _FURTHER:
-        if importlib.util.find_spec(f"intelligence.conversation.{module}") is not None:
-            found.append(getattr(importlib.import_module(f"intelligence.conversation.{module}"), name)())
-    return found
+    return [SignalDetector(), ObjectionDetector(), ComplianceDetector(), ProtectedQuestionDetector(), MomentDetector()]
 
 
 def conversation_intelligence(
