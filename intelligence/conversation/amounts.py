@@ -44,6 +44,7 @@ _MONTHLY: Final = re.compile(
 )
 _MONTHLY_BEFORE: Final = re.compile(r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}$", re.I)
 _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*)*$"
+_SAVED_AFTER: Final = re.compile(r"^\s*(?:saved|set aside|to put down|put away|down\b(?! (?:the|there|here))|for (?:the|a|our) down)", re.I)
 _DUES: Final = re.compile(r"\b(?:hoa|dues|insurance|utilities|electric\w*|water bill|application fee|inspection)\b[^.?!]{0,20}$", re.I)
 _NOT_LESS: Final = re.compile(
     r"\b(?:not|n't|never|no|nothing|won't|wont|wouldn't|wouldnt|can't|cant|dont|refuse)\b[^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT
@@ -258,7 +259,11 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         return round(value * 1_000_000) if 1 < value < 5 and _STRONG.search(text) else None
     if clock and _CLOCK_TALK.search(text) and not _STRONG.search(text):
         return None
+    if 1000 <= value <= 1999 and re.search(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month)\b", text, re.I):
+        return round(value)
     if 75 <= value <= 1999:
+        return round(value * 1000)
+    if 10 <= value < 75 and number.form == "plain" and _SAVED_AFTER.match(after):
         return round(value * 1000)
     if 2000 < value < 20_000 and value == int(value) and _STRONG.search(text):
         return round(value)

@@ -109,7 +109,7 @@ def _month_days(text: str, today: date) -> Iterator[Spot]:
     ):
         if (day := _nth_day(match[2])) is not None:
             yield _spot(match, _coming(today, _month_number(match[1]), day, match[3]))
-    for match in re.finditer(rf"\bthe {_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
+    for match in re.finditer(rf"\b(?:the )?{_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
         if (day := _nth_day(match[1])) is not None:
             yield _spot(match, _coming(today, _month_number(match[2]), day, match[3]))
 
@@ -277,7 +277,7 @@ def _near(text: str, today: date) -> Iterator[Spot]:
         "this week": (today, week_end), "next week": (week_end + day, week_end + 7 * day), "(?:this|the|this coming) weekend": (saturday, week_end),
         "next weekend": (week_end + 6 * day, week_end + 7 * day), "(?:the )?end of (?:the|this) week": (week_end - 2 * day, week_end),
         "(?:the )?end of (?:the|this) month": (month_end - 5 * day, month_end), "(?:the )?end of next month": (next_end - 5 * day, next_end),
-        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, month_end), "next month": (next_first, next_end),
+        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, month_end), "(?:the )?(?:middle of|mid) next month": (next_first + 9 * day, next_first + 19 * day), "next month": (next_first, next_end),
     }  # fmt: skip
     for phrase, (first, last) in table.items():
         for match in re.finditer(rf"\b(?:{phrase})\b", text, re.I):

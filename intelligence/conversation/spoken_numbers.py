@@ -319,9 +319,13 @@ def _written(words: _Words) -> _Read:
         words.at += 1
     if suffix:
         return value * _SCALES[suffix], "scaled", 0
-    if (scale := _SCALES.get(words.word())) is not None and words.word() != "m":
+    if words.word() == "hundred" and value < 100:
         words.at += 1
-        return value * scale, "scaled", 0
+        value *= 100  # "5 hundred thousand"
+    form: Form = "point" if value != int(value) else "plain"
     if (fraction := _fraction(words)) is not None:
-        return value + fraction, "part", 0
-    return value, "point" if value != int(value) else "plain", 0
+        value, form = value + fraction, "part"
+    elif words.word() == "point" and words.word(1).isdigit():
+        value, form = float(f"{match[1]}.{words.word(1)}"), "point"
+        words.at += 2
+    return _scaled(words, value, form)

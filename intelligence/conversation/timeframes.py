@@ -19,7 +19,7 @@ _UNIT_DAYS: Final = {"day": 1.0, "week": 7.0, "month": 30.0, "year": 365.0}
 _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.0, "an": 1.0}
 _SPAN: Final = re.compile(
     rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|less than|no more than|no longer than|give (?:it|us|me)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
-    rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe)\s*(?:maybe )?({_COUNT}))?\s+(?:more\s+)?(and a half\s+)?(days?|weeks?|months?|years?)\b(\s+and a half|\s+or two|\s+or three)?"
+    rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe)\s*(?:maybe )?({_COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|months?|years?)\b(\s+and a half|\s+or two|\s+or three)?"
     rf"(\s+(?:from (?:now|today)|out|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
     re.I,
 )
@@ -39,8 +39,10 @@ _MUST: Final = re.compile(
     r"\b(?:have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only have)\b[^.?!]{0,40}$",
     re.I,
 )
+_HAPPENS: Final = r"(?:\s+(?:the|my|our|her|his|their|we|i|she|he)\s[\w' ]{2,30}\s(?:in|on|at))?"  # "before my lease ends in August"
 _GAP: Final = (
-    r"\s+(?:(?:the|about|like|maybe|say|around|probably|sometime in|our lease is up|my lease is up|the lease is up|we get to|at|in)\s+)*$"
+    _HAPPENS
+    + r"\s+(?:(?:the|about|like|maybe|say|around|probably|sometime in|our lease is up|my lease is up|the lease is up|we get to|at|in)\s+)*$"
 )
 _BEFORE: Final = re.compile(
     rf"\b(before|prior to|ahead of|by(?: the time)?|no later than|in time for|not (?:later|any later) than|latest by){_GAP}", re.I
@@ -133,6 +135,8 @@ def _spans(text: str) -> Iterator[Timeframe]:
 
 
 def _this_time(text: str) -> Iterator[Timeframe]:
+    for match in re.finditer(r"\bwithin (?:the|this|a) (year|month|week)\b", text, re.I):
+        yield Timeframe(0, round(_UNIT_DAYS[match[1].lower()]), match.group(), match.start(), match.end())
     for match in re.finditer(r"\bthis time next year\b|\b(?:in )?(?:the )?next year or (?:so|two)\b", text, re.I):
         yield Timeframe(
             *((365, 365) if "time" in match.group().lower() else (0, 730 if "two" in match.group().lower() else 365)),
@@ -188,7 +192,7 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         by_its_end = lead[1].lower() not in ("before", "prior to", "ahead of") and (
             not spot.whole or re.match(r"(?:the )?end", text[spot.start :], re.I)
         )
-        low, high = 0, last if by_its_end else first
+        low, high = 0, last if by_its_end or re.match(r"(?:the )?end", text[spot.start :], re.I) else first
     start = spot.start if lead is None else max(0, spot.start - 70) + lead.start()
     if lead is not None and lead.re is _UNTIL:
         start = spot.start - len(re.search(r"\S*\s*(?:(?:the|about|like|maybe|say|around|probably)\s+)*$", before).group())  # type: ignore[union-attr]  # matches always
