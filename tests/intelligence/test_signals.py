@@ -72,7 +72,7 @@ def test_the_agent_raises_no_signal(vectors: SentenceVectors) -> None:
 
 def test_a_request_not_to_be_called_is_no_objection(vectors: SentenceVectors) -> None:
     """In a turn that asks not to be called again no objection stands, whatever else it says."""
-    turn = reading(vectors, "I'm not interested and I don't trust agents. Take me off your list and don't call me again.")
+    turn = reading(vectors, "I'd need to talk to my husband before we do anything. Take me off your list and don't call me again.")
     assert ObjectionDetector().feed(turn, Conversation())
     labels = {(f.family, f.label) for f in together([SignalDetector(), ObjectionDetector()], turn, Conversation())}
     assert ("signal", "do_not_call") in labels
