@@ -1,5 +1,6 @@
 """What a prospect says against going on: the thirteen objections of the taxonomy, heard in their own words."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Final
@@ -7,10 +8,11 @@ from typing import Final
 import numpy as np
 
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
-from intelligence.conversation.turns import Conversation, Finding, Reading
+from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
 
+_PAIR_WORDS: Final = 30  # two longer sentences say two things
 _WHY: Final = {
     "price": "speaks against the price",
     "commission": "speaks against the fee",
@@ -57,6 +59,19 @@ def root_cause(label: str, text: str) -> str:
     return next((cause for cause, words in _SAID_CAUSE if words.search(low)), _USUAL_CAUSE[label])
 
 
+def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
+    """The sentences of a turn, and behind them each two that follow each other: "It's four fifty. That's way past what we
+    had in mind." is an objection to the price in neither half. A pair's vector is the mean of its two, made unit again.
+    """
+    texts, vectors = list(reading.sentences), [reading.vectors]
+    for at, (first, second) in enumerate(itertools.pairwise(reading.sentences)):
+        if len(first.split()) + len(second.split()) <= _PAIR_WORDS:
+            mean = reading.vectors[at] + reading.vectors[at + 1]
+            texts.append(f"{first} {second}")
+            vectors.append((mean / max(float(np.linalg.norm(mean)), 1e-9))[None])
+    return texts, np.concatenate(vectors)
+
+
 class ObjectionDetector:
     """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none."""
 
@@ -66,11 +81,12 @@ class ObjectionDetector:
         self._head = head if head is not None else load_objection_head(WEIGHTS)
         self._rule = f"objections-model@{self._head.digest[:8]}"
 
-    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a sentence is judged alone
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
         if turn.speaker != "prospect" or not reading.sentences:
             return []
-        table = self._head.probabilities(reading.sentences, reading.vectors)
+        texts, vectors = with_pairs(reading)
+        table = self._head.probabilities(texts, vectors)
         bars = self._head.partial if turn.partial else self._head.thresholds
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
@@ -78,7 +94,7 @@ class ObjectionDetector:
             confidence = float(table[best, column])
             if confidence < bars[column]:
                 continue
-            quote = reading.sentences[best]
+            quote = texts[best]
             found.append(
                 Finding(
                     "objection",
