@@ -65,6 +65,10 @@ class Calls:
     async def replay(self, user: str | None, file: Path, agent: Literal["left", "right", "mono"], pace: float) -> LiveCall:
         """A recording as a call; the file is deleted when it has been heard."""
         started = CallStarted(mode="replay")
+        two = file.with_name(file.name + ".two.wav")
+        if agent != "mono" and await asyncio.to_thread(self.machine.two_sided, file, two):
+            file.unlink(missing_ok=True)
+            file, agent = two, "left"
         live = await self._begin(user, started, RecordingLeg(file, agent=agent, pace=pace))
         if live.task is not None:
             live.task.add_done_callback(lambda _: file.unlink(missing_ok=True))

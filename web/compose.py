@@ -25,10 +25,12 @@ from intelligence.conversation.trajectory import Calibration
 from intelligence.conversation.turns import Detector
 from voice.frames import Speaker
 from voice.legs import Leg
+from voice.legs.recording import check_recording
 from voice.listening import Hints, ListeningSettings, SpeakerListener
 from voice.models.engine import EngineProcess, EngineSettings, ThreadModels, open_models
 from voice.models.onnx import SpeechModel
 from voice.models.weights import SILERO, file_of
+from voice.speakers import split_recording, voice_prints
 from voice.vad import SpeechDetector
 from web.settings import Settings
 
@@ -41,6 +43,8 @@ class Machine:
     speech: SpeechModel
     playbook: PlaybookFile
     consent: ConsentPolicy
+    cache: Path
+    weights: Path | None = None
     reread: bool = False
     claude: Claude | None = None  # open_claude() gives it, where there is a key
 
@@ -52,7 +56,15 @@ class Machine:
         consent = ConsentPolicy.load(settings.consent or DEFAULT_POLICY, agent_alone=settings.agent_alone)
         weights = Path(settings.weights) if settings.weights else None
         speech = SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=weights, cache=Path(engine.cache)))
-        return cls(await open_models(engine, process=process), speech, playbook, consent, reread=bool(engine.second_model))
+        return cls(
+            await open_models(engine, process=process),
+            speech,
+            playbook,
+            consent,
+            Path(engine.cache),
+            weights,
+            reread=bool(engine.second_model),
+        )
 
     def parts(self, call: str, started: CallStarted, leg: Leg, log: EventLog, sink: SoundSink | None = None) -> CallParts:
         hints = Hints(likely_words(started, self.playbook.current()))
@@ -66,6 +78,15 @@ class Machine:
         policy = SuggestionPolicy(self.playbook.current, breaks_rule)
         advisor = ClaudeAdvisor(call, started, self.claude, self.playbook.current, breaks_rule) if self.claude is not None else None
         return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, advisor=advisor, sink=sink)
+
+    def two_sided(self, file: Path, target: Path) -> bool:
+        """A one-channel recording is written to ``target`` with a channel per voice, the agent (who speaks first) left.
+
+        False: it has two channels already. Blocks. Raises RecordingRefused."""
+        if check_recording(file) != 1:
+            return False
+        split_recording(file, target, SpeechDetector(self.speech.stream()), voice_prints(self.weights, self.cache))
+        return True
 
     def sentence(self, agent_name: str) -> str:
         """What the agent reads aloud to ask for consent."""

