@@ -1,10 +1,12 @@
 """Two browsers hold a call; then what the agent does with it."""
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
+from playwright.async_api import TimeoutError as TooLate
 
 from scripts.programs.callers import Server
 from tests.web.browser.conftest import Launch
@@ -25,10 +27,12 @@ async def test_two_browsers_hold_a_call(server: Server, launch: Launch, tmp_path
     await prospect.goto(await _link(agent, server))
     await prospect.get_by_test_id("join").click()
     await expect(prospect.get_by_test_id("grant")).to_be_visible(timeout=20_000)
+    await looks(prospect, "join")
 
     await _consent_is_read_and_given(agent)
     await expect(prospect.get_by_test_id("revoke")).to_be_visible()
     await expect(prospect.get_by_test_id("yes-record")).to_be_checked()
+    await looks(prospect, "join-agreed")
     for side in ("agent", "prospect"):
         await expect(agent.get_by_test_id(f"caption-{side}")).to_contain_text(WORDS, timeout=40_000)
     before = await places(agent)
@@ -114,6 +118,12 @@ async def _picture_for_the_readme(agent: Page) -> None:
     """build/screenshots/readme.png, of which docs/overlay.png is a copy."""
     await agent.set_viewport_size({"width": 1180, "height": 700})
     await agent.emulate_media(color_scheme="dark")
+    controls = await agent.locator(".controls").bounding_box()
+    assert controls is not None
+    assert controls["y"] + controls["height"] <= 700  # nothing is cut off in a low window
+    assert await agent.get_by_test_id("card-say").evaluate("(e) => e.scrollHeight <= e.clientHeight + 2")
+    with contextlib.suppress(TooLate):  # better without a notice of a busy machine
+        await agent.get_by_test_id("notice").wait_for(state="detached", timeout=5_000)
     await agent.screenshot(path=SCREENSHOTS / "readme.png")
     await agent.set_viewport_size({"width": 1280, "height": 720})
 

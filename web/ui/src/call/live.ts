@@ -38,6 +38,8 @@ export interface Carrier {
 let viewer: Viewer | null = null;
 let carrier: Carrier | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** The call whose outcome was chosen, perhaps before the server said what it would have guessed. */
+let answered = "";
 const KEPT = "sottovoce.live";
 
 /** Follows a call: a new one, or after a reload the one that was live. */
@@ -143,14 +145,13 @@ export function mute(): void {
   carrier?.mute?.(muted.peek());
 }
 
-/** Hangs up: the sound stops at once, whatever the server does. */
+/** Hangs up: the sound stops and the outcome is asked at once, however long the server takes over the last words and the summary. */
 export async function hangUp(): Promise<void> {
   const of = id.peek();
   if (of === null) return;
-  carrier?.close();
-  carrier = null;
-  await tried(api.end(of));
+  if (call.peek().ended === null) call.value = { ...call.peek(), ended: { reason: "hung_up", outcome_preset: "", outcome_why: "" } };
   ended(of);
+  await tried(api.end(of));
 }
 
 function ended(of: string): void {
@@ -159,13 +160,14 @@ function ended(of: string): void {
   carrier = null;
   sessionStorage.removeItem(KEPT);
   const { ended: how, outcome } = call.peek();
-  if (!outcome) asking.value = { id: of, preset: how?.outcome_preset ?? "", why: how?.outcome_why ?? "" };
+  if (!outcome && answered !== of) asking.value = { id: of, preset: how?.outcome_preset ?? "", why: how?.outcome_why ?? "" };
 }
 
 export async function chooseOutcome(chosen: string): Promise<void> {
   const of = asking.peek();
   if (of === null) return;
   asking.value = null;
+  answered = of.id;
   await tried(api.outcome(of.id, chosen).then(() => {
     // The log of a call that has ended tells its viewers nothing more.
     if (id.peek() === of.id) call.value = { ...call.peek(), outcome: chosen };

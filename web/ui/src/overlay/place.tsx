@@ -45,7 +45,7 @@ function CardView({ card }: { card: ShownCard }) {
   const length = card.say.length > 150 ? "long" : card.say.length > 105 ? "middling" : "";
   return (
     <article class={`card ${card.kind} ${off ? "taken-back" : ""}`} data-testid="card" data-card={card.id} data-state={card.state}>
-      <p class="kicker"><b>{name(card.kind)}</b>{card.title}{off && <i>taken back</i>}</p>
+      <p class="kicker"><b>{name(card.kind)}</b>{card.title.replace(/^Careful: /, "")}{off && <i>taken back</i>}</p>
       <p class={`say ${length}`} data-testid="card-say">{card.say}</p>
       <div class="verdict">
         <button type="button" class="quiet" data-testid="card-why-open" onClick={() => flip("why")}><kbd>W</kbd> why</button>
