@@ -133,6 +133,7 @@ function seated(id: string, mic: MediaStreamTrack): void {
   });
   live.carry({
     mute: (muted) => seat.mute(muted),
+    bye: () => seat.bye(),
     close: () => {
       seat.close();
       out.srcObject = null;

@@ -29,6 +29,7 @@ export const busy = computed(() => id.value !== null && call.value.ended === nul
 /** What brings the sound of the live call. */
 export interface Carrier {
   close(): void;
+  bye?(): void;
   mute?(muted: boolean): void;
   resumed?(): void;
   event?(event: CallEvent): void;
@@ -150,6 +151,7 @@ export async function hangUp(): Promise<void> {
   const of = id.peek();
   if (of === null) return;
   if (call.peek().ended === null) call.value = { ...call.peek(), ended: { reason: "hung_up", outcome_preset: "", outcome_why: "" } };
+  carrier?.bye?.();
   ended(of);
   await tried(api.end(of));
 }

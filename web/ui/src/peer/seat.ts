@@ -48,8 +48,13 @@ export class Seat {
     this.#say({ to: "server", kind: "consent", state, ...further });
   }
 
-  hangUp(): void {
+  /** The other page need not wait until the server has heard out the last words. */
+  bye(): void {
     this.#say({ to: "peer", kind: "bye" });
+  }
+
+  hangUp(): void {
+    this.bye();
     this.#say({ to: "server", kind: "hang_up" });
   }
 
@@ -183,7 +188,7 @@ export class Seat {
         // Asked by a page that was loaded anew or lost the connection: ours is of no use any more, whatever it believes.
         if (this.side === "agent" && this.#peer?.signalingState !== "have-local-offer") await this.#offerPeer();
         break;
-      case "bye": break; // the server says when the call has ended
+      case "bye": return this.on.ended();
     }
   }
 
