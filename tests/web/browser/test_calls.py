@@ -118,12 +118,12 @@ async def _picture_for_the_readme(agent: Page) -> None:
     """build/screenshots/readme.png, of which docs/overlay.png is a copy."""
     await agent.set_viewport_size({"width": 1180, "height": 700})
     await agent.emulate_media(color_scheme="dark")
+    with contextlib.suppress(TooLate):  # better without a notice of a busy machine
+        await agent.get_by_test_id("notice").wait_for(state="detached", timeout=5_000)
     controls = await agent.locator(".controls").bounding_box()
     assert controls is not None
     assert controls["y"] + controls["height"] <= 700  # nothing is cut off in a low window
     assert await agent.get_by_test_id("card-say").evaluate("(e) => e.scrollHeight <= e.clientHeight + 2")
-    with contextlib.suppress(TooLate):  # better without a notice of a busy machine
-        await agent.get_by_test_id("notice").wait_for(state="detached", timeout=5_000)
     await agent.screenshot(path=SCREENSHOTS / "readme.png")
     await agent.set_viewport_size({"width": 1280, "height": 720})
 
