@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from voice.frames import AudioFrame
 from voice.listening import Hints, ListeningSettings, SpeakerListener
 from voice.models import HeardWord, Hypothesis, Window
-from voice.transcripts import FinalTranscript, PartialTranscript
+from voice.transcripts import FinalTranscript, PartialTranscript, TranscriptRevision
 from voice.vad import SpeechDetector
 
 FRAME = 320
@@ -208,3 +208,38 @@ def test_a_number_keeps_its_spoken_form() -> None:
     (final,) = microphone.listener.heard(window, read(window, "four hundred thousand dollars"))
     assert isinstance(final, FinalTranscript)
     assert (final.text, final.spoken) == ("$400,000", "four hundred thousand dollars")
+
+
+def test_a_final_is_read_again_with_all_its_sound() -> None:
+    """A second reading that differs revises the final, one that says the same does not."""
+    for again, revisions in (("we like the house", 1), ("we like the mouse", 0)):
+        microphone = Microphone(ListeningSettings(reread=True))
+        microphone.speaks(1500)
+        (window,) = microphone.listener.finish()
+        (final,) = microphone.listener.heard(window, read(window, "we like the mouse"))
+        (second,) = microphone.listener.rereads()
+        assert second.purpose == "second"
+        assert len(second.samples) >= 1400 * 16
+        revised = microphone.listener.heard(second, read(second, again))
+        assert len(revised) == revisions
+        assert isinstance(final, FinalTranscript)
+        for each in revised:
+            assert isinstance(each, TranscriptRevision)
+            assert (each.final.utterance, each.final.text) == (final.utterance, again)
+
+
+def test_nothing_is_read_again_unless_it_is_wanted() -> None:
+    """Without a second model no sound is kept for it."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (window,) = microphone.listener.finish()
+    microphone.listener.heard(window, read(window, "we like the mouse"))
+    assert microphone.listener.rereads() == []
+
+
+def test_a_short_silence_shows_the_last_word() -> None:
+    """In a long utterance the first silence reads what is not settled yet, a longer one all of it."""
+    microphone = Microphone(ListeningSettings(short_ms=500))
+    microphone.speaks(1500)
+    purposes = [w.purpose for w in microphone.is_silent(400)]
+    assert purposes == ["tail", "speculative"]
