@@ -136,13 +136,14 @@ def any_word(printer: Printer, tally: Tally) -> None:
         if line["kind"] == "partial":
             continue
         words = next(finals)
-        for at, word in enumerate(words):
-            since = line["t_wall_since_start"]
-            for when, shown in reversed(screen[:-1]):
-                if at >= len(shown) or shown[at] != plain(word.text):
-                    break
-                since = when
-            tally.word_ms.append((since - word.end_ms / 1000) * 1000)
+        final = [plain(w.text) for w in words]
+        standing = set(range(len(words)))
+        since = dict.fromkeys(standing, line["t_wall_since_start"])
+        for when, shown in reversed(screen[:-1]):
+            blocks = SequenceMatcher(None, shown, final, autojunk=False).get_matching_blocks()
+            standing &= {block.b + at for block in blocks for at in range(block.size)}
+            since.update(dict.fromkeys(standing, when))
+        tally.word_ms += [(since[at] - word.end_ms / 1000) * 1000 for at, word in enumerate(words)]
         screen = []
 
 
