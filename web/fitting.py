@@ -16,7 +16,7 @@ from web.compose import Machine, conversation_intelligence
 from web.store import Store
 from web.tables import calls
 
-FILE: Final = "calibration.json"
+FILE: Final = "trajectory.json"  # calibration.json is what this machine can decode
 WON: Final = frozenset({"appointment", "next_step"})
 LOST: Final = frozenset({"lost", "do_not_call"})
 
