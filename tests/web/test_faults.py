@@ -237,7 +237,8 @@ async def test_the_prospects_seat_carries_no_word(server: Server, sound: tuple[A
                     got.append(json.loads(await asyncio.wait_for(seat.recv(), 0.3)))
             await peer.close()
         assert [m["kind"] for m in got] == ["welcome", "consent"]
-        assert set().union(*got) <= {"from", "kind", "speaker", "present", "consent", "sentence", "state"}
+        assert set().union(*got) <= {"from", "kind", "speaker", "present", "consent", "sentence", "state", "record", "claude"}
+        assert all(isinstance(m.get(given, False), bool) for m in got for given in ("record", "claude"))
 
 
 async def test_a_viewer_that_stops_reading_is_closed(server: Server) -> None:
