@@ -46,6 +46,7 @@ def concepts(text: str) -> list[str]:
 
 def inputs(texts: Sequence[str], vectors: Vectors) -> NDArray[np.float32]:
     """float32, shape (n, WIDTH). ``vectors``: float32, shape (n, 384). The parts are scaled so that one penalty suits all."""
+    texts = [text.replace("%", " percent ") for text in texts]  # captions write "3%", people and training say the word
     single = np.zeros((len(texts), len(_CONCEPTS)), np.float32)
     pairs = np.zeros((len(texts), _PAIRS), np.float32)
     for row, text in enumerate(texts):
