@@ -103,11 +103,15 @@ class Whisper:
             results, encoded = self._generate(audios, how, windows)
             for at, (window, audio) in enumerate(zip(windows, audios, strict=True)):
                 if self._stopped_early(results[at].tokens, len(audio)):
-                    whole = self._generate([audio], replace(how, timestamps=False), [window])[0][0]
+                    alone = encoded if len(windows) == 1 else self._encode([audio], how.trailing_s)
+                    whole = self._heard(alone, [audio], replace(how, timestamps=False), [window])[0]
                     longer = len(self._text(whole.tokens)) > len(self._text(results[at].tokens))
                     if longer and not self._loops(whole.tokens, self._text(whole.tokens), len(audio)):
                         results[at] = whole
                 if self._loops(results[at].tokens, self._text(results[at].tokens), len(audio)):
+                    if window.purpose in ("partial", "tail"):  # the next one comes soon: no second, dearer decode
+                        results[at].tokens = self._unlooped(results[at].tokens)
+                        continue
                     again, encoded_again = self._generate([audio], Decoding(_FULL_S, beam=5), [window])
                     if self._loops(again[0].tokens, self._text(again[0].tokens), len(audio)):
                         again[0].tokens = self._unlooped(again[0].tokens)
@@ -175,13 +179,16 @@ class Whisper:
 
     def _generate(self, audios: Sequence[NDArray[np.float32]], how: Decoding, windows: Sequence[Window]) -> tuple[list[_Result], Any]:
         encoded = self._encode(audios, how.trailing_s)
+        return self._heard(encoded, audios, how, windows), encoded
+
+    def _heard(self, encoded: Any, audios: Sequence[NDArray[np.float32]], how: Decoding, windows: Sequence[Window]) -> list[_Result]:
         prompts = self._prompts(windows)
         if not how.timestamps:
             prompts = [[*p, self._tokenizer.no_timestamps] for p in prompts]
         # max_length counts the prompt: too small would give empty text without an error
         limit = max(len(p) for p in prompts) + 16 + int(max(len(a) for a in audios) / _RATE * _TOKENS_PER_SECOND)
         results = self._ask(encoded, prompts, how.beam, limit)
-        return [_Result(list(r.sequences_ids[0]), float(r.scores[0]), float(r.no_speech_prob)) for r in results], encoded
+        return [_Result(list(r.sequences_ids[0]), float(r.scores[0]), float(r.no_speech_prob)) for r in results]
 
     def _ask(self, encoded: Any, prompts: list[list[int]], beam: int, limit: int) -> Any:
         return self._model.model.generate(
@@ -223,8 +230,10 @@ class Whisper:
     def _stopped_early(self, tokens: Sequence[int], samples: int) -> bool:
         """Whether the decoder closed a segment well before the sound ends and took that for the end, as it does where the
         next window would go on there. Our windows end with the speech."""
-        closed = [t for t in tokens if t >= self._tokenizer.timestamp_begin]
-        return bool(closed) and samples / _RATE - (closed[-1] - self._tokenizer.timestamp_begin) * 0.02 > _EARLY_S
+        heard = [t for t in tokens if t != self._tokenizer.eot]
+        if len(heard) < 2 or heard[-1] < self._tokenizer.timestamp_begin:
+            return False  # no segment was closed: the newest stamp is where one began
+        return bool(samples / _RATE - (heard[-1] - self._tokenizer.timestamp_begin) * 0.02 > _EARLY_S)
 
     def _loops(self, tokens: Sequence[int], text: str, samples: int) -> bool:
         spoken = [t for t in tokens if t < self._tokenizer.eot]
