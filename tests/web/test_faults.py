@@ -122,7 +122,16 @@ async def test_a_killed_engine_loses_no_final(server: Server, sound: tuple[Any, 
         await asyncio.wait_for(watching, 15)
         await peer.close()
         assert (await client.get("/api/status")).json()["engine"]["restarts"] == 1
-    captions = [at for at, m in received.messages if at > killed and m.get("type") in ("words_settled", "utterance_final")]
+    shown = [m["open"] for at, m in received.messages if at <= killed and m["lane"] == "state"][-1]
+    captions = [
+        at
+        for at, m in received.messages  # new words on the overlay: settled, final, or an open tail that is another than before
+        if at > killed + 0.3
+        and (
+            m.get("type") in ("words_settled", "utterance_final")
+            or (m["lane"] == "state" and any(m["open"].values()) and m["open"] != shown)
+        )
+    ]
     assert captions[0] - killed < 3.0
     spoken = {re.sub(r"\W", "", w["word"].lower()) for w in _WORDS if w["end_ms"] < 30_000 and len(w["word"]) > 3}
     heard = {re.sub(r"\W", "", w.lower()) for e in received.events("utterance_final") for w in (e["spoken"] or e["text"]).split()}
