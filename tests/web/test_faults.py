@@ -17,12 +17,12 @@ import pytest
 import websockets
 
 from coaching.events import CallStarted
-from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.qualification import QualificationSheet
 from intelligence.conversation.stages import StageTracker
 from scripts.programs.callers import RATE, Received, Server, Voice, channels, offer, watch
 from web.app import SAMPLE, Guarded
 from web.calls import Calls
+from web.compose import detectors
 
 _WORDS = json.loads((SAMPLE / "words.json").read_text())
 
@@ -152,7 +152,7 @@ async def test_a_refusal_reaches_no_recogniser(server: Server, sound: tuple[Any,
         await peer.close()
 
 
-@pytest.mark.parametrize("module", [ObjectionDetector, QualificationSheet, StageTracker])
+@pytest.mark.parametrize("module", [*(type(d) for d in detectors()), QualificationSheet, StageTracker], ids=lambda m: m.__name__)
 async def test_a_module_that_raises_is_switched_off(
     app: Guarded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: type[Any]
 ) -> None:
