@@ -28,7 +28,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        opened = store or await Store.open(settings.data)
+        opened = store or await Store.open(settings.data, settings.database)
         try:
             shared = machine or await Machine.open(settings)
             shared.claude = open_claude(settings, opened)

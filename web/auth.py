@@ -43,9 +43,10 @@ class Doors:
     async def sign_in_token(self) -> str:
         """A one-time token for the owner of this installation, who is entered at the first one."""
         token, now = secrets.token_urlsafe(32), time.time()
-        owner = await self._store.row(sa.select(users.c.id).where(users.c.role == "owner"))
-        user = owner["id"] if owner else new_id()
         async with self._store.write() as connection:
+            await self._store.alone(connection)  # two servers that start at once enter one owner
+            owner = (await connection.execute(sa.select(users.c.id).where(users.c.role == "owner"))).scalar()
+            user = owner or new_id()
             if owner is None:
                 await connection.execute(sa.insert(users).values(id=user, name="Owner", role="owner", created_at=now))
             await connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at < now))

@@ -20,7 +20,7 @@ from voice.legs import Leg
 from voice.legs.recording import RecordingLeg
 from voice.legs.webrtc_peer import WebRtcLeg, WebRtcSettings
 from web.compose import Machine
-from web.log import CallLog
+from web.log import CallLog, append_late
 from web.recordings import Recorder
 from web.settings import Settings
 from web.store import Store, new_id
@@ -54,7 +54,6 @@ class Calls:
         self.settings, self.store, self.machine = settings, store, machine
         self.live: dict[str, LiveCall] = {}
         self._watching: set[asyncio.Task[None]] = set()
-        self._changing = asyncio.Lock()
 
     # ---- beginning
 
@@ -147,9 +146,7 @@ class Calls:
         try:
             better = await advisor.sum_up(await self.state(call_id))
             if better is not None:
-                async with self._changing:
-                    last = (await self.state(call_id)).last
-                    await CallLog(self.store, call_id, last).append([better])
+                await append_late(self.store, call_id, [better])
         except (ClaudeFailed, UnknownCall) as failure:
             logger.info("no better summary", call=call_id, failure=type(failure).__name__)
 
@@ -210,20 +207,17 @@ class Calls:
         if (live := self.live.get(call_id)) is not None:
             await live.call.outcome(outcome)
             return
-        async with self._changing:
-            state = await self.state(call_id)
-            await CallLog(self.store, call_id, state.last).append([OutcomeChosen(outcome=outcome)])
+        await self.state(call_id)
+        await append_late(self.store, call_id, [OutcomeChosen(outcome=outcome)])
 
     async def card(self, call_id: str, card: str, change: Literal["thumbs_up", "thumbs_down", "dismissed"]) -> None:
         """Raises KeyError for an unknown card."""
         if (live := self.live.get(call_id)) is not None:
             await live.call.card_change(card, change)
             return
-        async with self._changing:
-            state = await self.state(call_id)
-            if card not in state.cards:
-                raise KeyError(card)
-            await CallLog(self.store, call_id, state.last).append([SuggestionChanged(card=card, change=change)])
+        if card not in (await self.state(call_id)).cards:
+            raise KeyError(card)
+        await append_late(self.store, call_id, [SuggestionChanged(card=card, change=change)])
 
     async def delete(self, call_id: str) -> None:
         """A live call is ended first."""

@@ -75,7 +75,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, listening: socket.socket) -> int:
     """Opens what every call needs first, so that a fault in it is said as a sentence before anything is served."""
-    store = await Store.open(settings.data)
+    store = await Store.open(settings.data, settings.database)
     try:
         machine = await Machine.open(settings)
     except BaseException:
@@ -105,7 +105,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[Store]:
-    store = await Store.open(settings.data)
+    store = await Store.open(settings.data, settings.database)
     try:
         yield store
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coaching.events import (
     AnyEvent,
@@ -19,7 +20,8 @@ from coaching.events import (
     UtteranceFinal,
 )
 from web.do_not_call import keep_off, request_in
-from web.store import Store
+from web.leases import Lease, Leases
+from web.store import Store, folded
 from web.tables import calls, consents, events
 
 _WAITING_EVENTS: Final = 512
@@ -64,10 +66,13 @@ class Viewer:
 
 
 class CallLog:
-    """The EventLog of one call. ``n`` counts from 1 without gaps; append() returns when the events are on disk."""
+    """The EventLog of one call. ``n`` counts from 1 without gaps; append() returns when the events are on disk.
 
-    def __init__(self, store: Store, call: str, last: int = 0) -> None:
+    With a ``lease`` an append by whoever lost the call is refused (TakenOver)."""
+
+    def __init__(self, store: Store, call: str, last: int = 0, *, lease: Lease | None = None, leases: Leases | None = None) -> None:
         self._store, self.call, self.last = store, call, last
+        self.lease, self._leases = lease, leases
         self._lock = asyncio.Lock()
         self.viewers: set[Viewer] = set()
         self.begun = asyncio.Event()
@@ -90,25 +95,9 @@ class CallLog:
 
     async def _commit(self, logged: list[Logged]) -> None:
         async with self._store.write() as connection:
-            await connection.execute(
-                sa.insert(events),
-                [
-                    {
-                        "call": self.call,
-                        "n": each.n,
-                        "at": each.at,
-                        "type": each.event.type,
-                        "v": each.event.v,
-                        "body": each.event.model_dump(mode="json"),
-                    }
-                    for each in logged
-                ],
-            )
-            for each in logged:
-                for statement, values in _found_by(each):
-                    await connection.execute(statement, values)
-                if (request := request_in(each.event)) is not None:
-                    await keep_off(connection, self.call, each.at, request)
+            if self.lease is not None and self._leases is not None:
+                await self._leases.fence(connection, self.lease)
+            await enter(connection, logged)
 
     def _committed(self, logged: list[Logged]) -> None:
         self.last = logged[-1].n if logged else self.last
@@ -124,6 +113,39 @@ class CallLog:
             viewer.state(state)
 
 
+async def enter(connection: AsyncConnection, logged: Sequence[Logged]) -> None:
+    """Events into the log, with what they change in the tables by which calls are found."""
+    if not logged:
+        return
+    rows = [
+        {
+            "call": each.call,
+            "n": each.n,
+            "at": each.at,
+            "type": each.event.type,
+            "v": each.event.v,
+            "body": each.event.model_dump(mode="json"),
+        }
+        for each in logged
+    ]
+    await connection.execute(sa.insert(events), rows)
+    for each in logged:
+        for statement, values in _found_by(each):
+            await connection.execute(statement, values)
+        if (request := request_in(each.event)) is not None:
+            await keep_off(connection, each.call, each.at, request)
+
+
+async def append_late(store: Store, call: str, new: Sequence[AnyEvent]) -> list[Logged]:
+    """To a call that nobody runs any more: one transaction at a time, of whichever process. Raises StoreAway."""
+    async with store.write() as connection:
+        await store.alone(connection)
+        last = (await connection.execute(sa.select(sa.func.max(events.c.n)).where(events.c.call == call))).scalar() or 0
+        logged = [Logged(call=call, n=last + i, at=time.time(), event=event) for i, event in enumerate(new, 1)]
+        await enter(connection, logged)
+    return logged
+
+
 _FORGET: Final = sa.text("DELETE FROM words WHERE call = :call AND utterance = :utterance")
 _REMEMBER: Final = sa.text("INSERT INTO words (call, utterance, text) VALUES (:call, :utterance, :text)")
 
@@ -134,7 +156,7 @@ def _found_by(logged: Logged) -> list[tuple[Any, dict[str, Any]]]:
     match event:
         case UtteranceFinal() | TranscriptRevised():
             place = {"call": call, "utterance": event.utterance}
-            return [(_FORGET, place), (_REMEMBER, {**place, "text": event.text})] if event.text else [(_FORGET, place)]
+            return [(_FORGET, place), (_REMEMBER, {**place, "text": folded(event.text)})] if event.text else [(_FORGET, place)]
         case ConsentChanged():
             values = {"call": call, "n": logged.n, "at": logged.at, "state": event.state, "by": event.by, "rule": event.rule}
             return [(sa.insert(consents), values)]

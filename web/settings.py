@@ -27,6 +27,17 @@ SETTINGS: Final = (
     Setting("SOTTOVOCE_HOST", "127.0.0.1", "address to listen on"),
     Setting("SOTTOVOCE_PORT", "8440", "port to listen on"),
     Setting("SOTTOVOCE_DATA", "~/.local/share/sottovoce", "folder of the database and the recordings"),
+    Setting(
+        "SOTTOVOCE_DATABASE",
+        "",
+        "PostgreSQL's URL (postgresql://USER:PASSWORD@HOST/DATABASE), for more than one machine; empty is SQLite in the data folder",
+    ),
+    Setting(
+        "SOTTOVOCE_REDIS", "", "Redis' URL (redis://HOST:6379/0): wakes the viewers of other processes; without it they look each second"
+    ),
+    Setting(
+        "SOTTOVOCE_LEASE_S", "3", "seconds after which a process that runs a call and is not heard of may be replaced (PostgreSQL only)"
+    ),
     Setting("SOTTOVOCE_ORIGINS", "", "further origins under which browsers reach this server, comma-separated (https://coach.example.com)"),
     Setting(
         "SOTTOVOCE_MODEL",
@@ -70,6 +81,9 @@ class Settings:
     host: str
     port: int
     data: Path
+    database: str = field(repr=False)  # it holds a password
+    redis: str = field(repr=False)
+    lease_s: float
     origins: tuple[str, ...]
     model: str
     final_model: str
@@ -136,10 +150,17 @@ class Settings:
             raise SettingRefused(f"{PREFIX}AGENT_ALONE is 0 or 1, not {text('AGENT_ALONE')!r}.")
         if not text("CLAUDE_URL").startswith(("http://", "https://")):
             raise SettingRefused(f"{PREFIX}CLAUDE_URL is an http or https address, not {text('CLAUDE_URL')!r}.")
+        if not text("DATABASE").startswith(("postgresql://", "postgresql+asyncpg://", "postgres://")) and text("DATABASE"):
+            raise SettingRefused(f"{PREFIX}DATABASE is empty (SQLite) or begins with postgresql://.")
+        if not text("REDIS").startswith(("redis://", "rediss://", "unix://")) and text("REDIS"):
+            raise SettingRefused(f"{PREFIX}REDIS is empty or begins with redis://.")
         return cls(
             host=text("HOST"),
             port=number("PORT", 0, 65535),
             data=Path(text("DATA")).expanduser(),
+            database=text("DATABASE"),
+            redis=text("REDIS"),
+            lease_s=decimal("LEASE_S", 0.5, 600),
             origins=listed("ORIGINS"),
             model=text("MODEL"),
             final_model=text("FINAL_MODEL"),

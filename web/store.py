@@ -1,73 +1,44 @@
-"""The database: opened, migrated, read and written; and what deletes a call or a contact for good.
+"""What is read from and written to the database; and what deletes a call or a contact for good."""
 
-SQLite in WAL with synchronous=NORMAL: a commit costs about 0.4 ms and survives a killed process. ``secure_delete``
-overwrites what is deleted; a truncating checkpoint then empties the journal that may still hold it.
-"""
-
-import asyncio
-import contextlib
 import datetime
 import time
+import unicodedata
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
-import alembic.command
-import alembic.config
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coaching.events import EVENT, CallStarted, Contact, Logged
 from intelligence.claude_spend import Spent
-from web.tables import calls, claude_spend, contacts, events, links, recordings, users
+from web.database import Database
+from web.tables import calls, claude_spend, contacts, events, leases, links, recordings, users
 
-_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PAGE: Final = 500
+_HELD_BY_WORDS: Final = {
+    "sqlite": "words MATCH :terms",
+    "postgresql": "to_tsvector('simple', text) @@ to_tsquery('simple', :terms)",
+}
 
 
 def new_id() -> str:
     return uuid.uuid4().hex
 
 
-class Store:
-    """One per process. Writes go one at a time (SQLite has one writer; a queue of ours is fairer than its busy wait)."""
+def folded(text: str) -> str:
+    """Letters and digits without accents and capitals, a blank between words: what the search index holds on any database."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join("".join(c if c.isalnum() else " " for c in plain.casefold()).split())
 
-    def __init__(self, folder: Path, engine: AsyncEngine) -> None:
-        self.folder, self.engine = folder, engine
-        self._writing = asyncio.Lock()
 
-    @classmethod
-    async def open(cls, folder: Path) -> "Store":
-        """Creates the folder and runs the migrations that are due."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "audio").mkdir(exist_ok=True)
-        file = folder / "sottovoce.sqlite3"
-        await asyncio.to_thread(_migrate, file)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{file}", pool_size=5)
-        sa.event.listen(engine.sync_engine, "connect", _pragmas)
-        return cls(folder, engine)
-
-    async def close(self) -> None:
-        await self.engine.dispose()
-
-    @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, committed when the block is left."""
-        async with self._writing, self.engine.begin() as connection:
-            yield connection
-
-    async def rows(self, query: Any) -> list[Any]:
-        async with self.engine.connect() as connection:
-            return [row._mapping for row in await connection.execute(query)]
-
-    async def row(self, query: Any) -> Any | None:
-        return next(iter(await self.rows(query.limit(1))), None)
+class Store(Database):
+    """One per process."""
 
     # ---- calls
 
-    async def start_call(self, call: str, user: str | None, started: CallStarted) -> CallStarted:
-        """Enters the call and its contact; the answer names the contact by id."""
+    async def start_call(self, call: str, user: str | None, started: CallStarted, *, holder: str = "", lease_s: float = 0.0) -> CallStarted:
+        """Enters the call and its contact; the answer names the contact by id. With ``holder`` its lease (epoch 1) begins too."""
         now = time.time()
         async with self.write() as connection:
             contact = await self._contact(connection, started.contact, now)
@@ -76,10 +47,13 @@ class Store:
                     id=call, user=user, contact=contact.id, mode=started.mode, agent_name=started.agent_name, started_at=now, outcome=""
                 )
             )
+            if holder:  # in the same transaction, so that no watcher ever finds a live call that nobody holds
+                await connection.execute(sa.insert(leases).values(call=call, holder=holder, epoch=1, until=self.now + lease_s))
         return started.model_copy(update={"contact": contact})
 
     async def _contact(self, connection: AsyncConnection, contact: Contact, now: float) -> Contact:
         """The known contact (by id, number or lead), else a new one; a call with nobody's name has none."""
+        await self.alone(connection)
         for column, value in ((contacts.c.id, contact.id), (contacts.c.number, contact.number), (contacts.c.lead_id, contact.lead_id)):
             if value:
                 found = (await connection.execute(sa.select(contacts).where(column == value))).first()
@@ -119,12 +93,15 @@ class Store:
     async def search(self, words: str, before: float | None, limit: int) -> list[Any]:
         """Calls in which all these words were said, or whose contact is called so; the newest first."""
         query = sa.select(calls, contacts.c.name, contacts.c.number).outerjoin(contacts, calls.c.contact == contacts.c.id)
-        if terms := words.split():
-            said: Any = sa.select(sa.column("call")).select_from(sa.table("words")).where(sa.text("words MATCH :terms"))
+        if words.split():
             like = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            query = query.where(
-                calls.c.id.in_(said) | contacts.c.name.like(like, escape="\\") | contacts.c.number.like(like, escape="\\")
-            ).params(terms=" ".join('"' + term.replace('"', '""') + '"*' for term in terms))
+            named = contacts.c.name.ilike(like, escape="\\") | contacts.c.number.ilike(like, escape="\\")
+            if terms := [term for word in words.split() if (term := folded(word))]:
+                said: Any = sa.select(sa.column("call")).select_from(sa.table("words"))
+                said = said.where(sa.text(_HELD_BY_WORDS[self.engine.dialect.name]))
+                named |= calls.c.id.in_(said)
+                query = query.params(terms=_terms(terms, sqlite=self.sqlite))
+            query = query.where(named)
         if before is not None:
             query = query.where(calls.c.started_at < before)
         return await self.rows(query.order_by(calls.c.started_at.desc()).limit(limit))
@@ -179,39 +156,22 @@ class Store:
                 for table in (events, links, recordings):
                     await connection.execute(sa.delete(table).where(table.c.call == call))
                 await connection.execute(sa.delete(calls).where(calls.c.id == call))  # consents go by cascade
-            if which and self.engine.dialect.name == "sqlite":  # the index only marks what is deleted until it is merged
+            if which and self.sqlite:  # the index only marks what is deleted until it is merged
                 await connection.execute(sa.text("INSERT INTO words(words) VALUES('optimize')"))
         for call in which:
             for file in (self.folder / "audio").glob(f"{call}.*"):
                 file.unlink(missing_ok=True)
-        await self._checkpoint()
+        await self.sweep("events", "words", "consents", "links", "recordings", "calls")
 
     async def delete_contact(self, contact: str) -> None:
         await self.delete_calls([row["id"] for row in await self.rows(sa.select(calls.c.id).where(calls.c.contact == contact))])
         async with self.write() as connection:
             await connection.execute(sa.delete(contacts).where(contacts.c.id == contact))
-        await self._checkpoint()
-
-    async def _checkpoint(self) -> None:
-        async with self._writing, self.engine.connect() as connection:
-            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        await self.sweep("contacts")
 
 
-def _pragmas(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _migrate(file: Path) -> None:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    engine = sa.create_engine(f"sqlite:///{file}")
-    try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
-    finally:
-        engine.dispose()
-    file.chmod(0o600)
+def _terms(terms: Sequence[str], *, sqlite: bool) -> str:
+    """All of these in one utterance, each as the beginning of a word; what was one word to the searcher stays together."""
+    if sqlite:
+        return " ".join(f'"{term}"*' for term in terms)
+    return " & ".join(f"({' <-> '.join(term.split())}:*)" for term in terms)

@@ -106,3 +106,29 @@ claude_spend = Table(  # one line per question; it outlives its call, because mo
     Column("usd", Float, nullable=True),  # unknown for a model without a price
     Column("outcome", String(32), nullable=False),
 )
+leases = Table(  # who runs a call; the epoch rises whenever it changes hands, and an append with an older one is refused
+    "leases",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("holder", Text, nullable=False),  # empty: given back
+    Column("epoch", Integer, nullable=False),
+    Column("until", Float, nullable=False),  # by the database's clock
+)
+watches = Table(  # when somebody last looked for dead holders, and when the database last came back from being away
+    "watches",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("back_at", Float, nullable=False),
+)
+commands = Table(  # what another process asks of whoever runs a call
+    "commands",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(16), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("taken", Boolean, nullable=False),
+    Column("answer", JSON(none_as_null=True), nullable=True),
+)

@@ -64,7 +64,7 @@ async def listen(
     settings: Settings, agent: str | int | None, prospect: str | int | None, *, granted: bool, say: Callable[[str], None]
 ) -> int:
     """Until Ctrl-C. Raises MicrophoneMissing inside the exception group of the call."""
-    store = await Store.open(settings.data)
+    store = await Store.open(settings.data, settings.database)
     try:
         say("Loading the speech models …")
         machine = await Machine.open(settings)

@@ -132,7 +132,7 @@ async def replay(
 @router.get("/contacts")
 async def found(_user: SignedIn, calls: TheCalls, q: Annotated[str, Query(max_length=200)] = "") -> Contacts:
     like = f"%{q}%"
-    query = sa.select(contacts).where(contacts.c.name.like(like) | contacts.c.number.like(like) | contacts.c.lead_id.like(like))
+    query = sa.select(contacts).where(contacts.c.name.ilike(like) | contacts.c.number.ilike(like) | contacts.c.lead_id.ilike(like))
     rows = await calls.store.rows(query.order_by(contacts.c.created_at.desc()).limit(200))
     return Contacts(contacts=[ContactView(id=r["id"], name=r["name"], number=r["number"], lead_id=r["lead_id"]) for r in rows])
 
