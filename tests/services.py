@@ -39,3 +39,12 @@ def redis() -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def livekit(redis: Redis) -> Iterator[Service]:
     yield from serve(lambda folder: LiveKit(folder, redis=redis.url))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest) -> str:
+    """SOTTOVOCE_DATABASE: empty for SQLite, then the URL of a fresh database in a real PostgreSQL."""
+    if request.param == "sqlite":
+        return ""
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.fresh()

@@ -7,6 +7,7 @@ The only import of asyncpg.
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_MIGRATING: Final = threading.Lock()  # Alembic keeps its state in the module
 _CONNECT_S: Final = 2.0
 _ANSWER_S: Final = 10.0
 _ONE_AT_A_TIME: Final = 5077  # key of the advisory lock; any number that nobody else in this database uses
@@ -188,7 +190,7 @@ def _migrate(connection: sa.Connection) -> None:
 def _migrate_file(file: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{file}")
     try:
-        with engine.begin() as connection:
+        with _MIGRATING, engine.begin() as connection:
             _migrate(connection)
     finally:
         engine.dispose()

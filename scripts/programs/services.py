@@ -153,6 +153,17 @@ class Postgres(Service):
             self.run("CREATE DATABASE sottovoce", database="postgres")
         return self
 
+    def fresh(self) -> str:
+        """The URL of a new empty database in this cluster."""
+        name = f"fresh_{time.monotonic_ns()}"
+        self.run(f"CREATE DATABASE {name}", database="postgres")
+        return self.url.rsplit("/", 1)[0] + "/" + name
+
+    def dump(self, url: str) -> str:
+        """Everything that a database holds, as SQL text."""
+        command = [_postgres("pg_dump"), "--inserts", url.replace("+asyncpg", "")]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def run(self, sql: str, database: str = "sottovoce") -> str:
         """One statement by psql; what it printed."""
         command = [_postgres("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "sottovoce", "-d", database, "-tAc", sql]
