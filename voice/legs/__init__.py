@@ -12,6 +12,10 @@ class LegRefused(ValueError):
     """What was offered cannot become a leg; the message says why, in words for a person."""
 
 
+class RoomsMissing(RuntimeError):
+    """What calls from LiveKit rooms need is not installed; the message says how to install it."""
+
+
 LeftReason: TypeAlias = Literal["hung_up", "lost", "ended", "refused", "error"]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from voice.frames import AudioFrame, FrameBuffer, Samples, Speaker
-from voice.legs import FramesDropped, LegEvent, LegItem, LegLeft
+from voice.legs import FramesDropped, LeftReason, LegEvent, LegItem, LegLeft
 from voice.legs.timeline import SpeakerTimeline, TimelineSettings
 
 _TICK_S: Final = 0.02
@@ -78,10 +78,14 @@ class LiveItems:
             self._reported[speaker] += lost_ms
             self._put([FramesDropped(speaker, timeline.at_ms, lost_ms)])
 
-    def leave(self, speaker: Speaker) -> None:
-        """This side hung up; it may join again."""
+    def leave(self, speaker: Speaker, reason: LeftReason = "hung_up") -> None:
+        """This side hung up, or was lost; it may join again."""
         if (timeline := self._timelines.get(speaker)) is not None:
-            self._put(timeline.leave("hung_up"))
+            self._put(timeline.leave(reason))
+
+    def at_ms(self, speaker: Speaker) -> int:
+        """How far this side's sound has come."""
+        return timeline.at_ms if (timeline := self._timelines.get(speaker)) is not None else 0
 
     def end(self) -> None:
         self._ending = True
