@@ -57,6 +57,19 @@ class Contact(Part):
     lead_id: str = ""
 
 
+class Line(Part):
+    """How a call came over telephones. Numbers are E.164 where they can be; ``id`` is the carrier's or PBX's own.
+
+    ``way``: twilio, telnyx, audiosocket, sip, siprec, livekit; empty for a call without telephones.
+    """
+
+    way: str = ""
+    direction: Literal["", "inbound", "outbound", "internal"] = ""
+    caller: str = ""
+    callee: str = ""
+    id: str = ""
+
+
 class CallStarted(Event):
     """The call begins. ``mode``: sample, microphone, tab, browser, replay, listen, phone, livekit."""
 
@@ -67,6 +80,7 @@ class CallStarted(Event):
     today: str = ""
     agent_state: str = ""  # US state of the agent, two letters, empty when unknown
     prospect_state: str = ""
+    line: Line = Line()
 
 
 class LegChanged(Event):

@@ -181,6 +181,7 @@ class CallState:
             "ended_at": self.ended_at,
             "contact": self.started.contact.model_dump() if self.started else None,
             "agent_name": self.started.agent_name if self.started else "",
+            "line": self.started.line.model_dump() if self.started else None,
             "consent": {
                 "state": consent.state if consent else "unknown",
                 "transcribe": bool(consent and consent.transcribe),

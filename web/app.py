@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 
 from web.api import calls as calls_api
 from web.api import conversations, more
+from web.api import phones as phones_api
 from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
 from web.calls import Calls, NotLive, UnknownCall
 from web.compose import Machine, open_claude
@@ -60,6 +61,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     app.include_router(calls_api.router)
     app.include_router(more.router)
     app.include_router(conversations.router)
+    app.include_router(phones_api.router)
     _sockets(app)
     _pages(app)
     return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))

@@ -23,6 +23,7 @@ from web.auth import Doors
 from web.compose import Machine
 from web.doctor import doctor, first_calibration
 from web.fitting import fit_calls
+from web.phones.plan import PlanRefused
 from web.settings import SettingRefused, Settings
 from web.store import Store
 from web.terminal import first_sentence, listen
@@ -187,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BaseExceptionGroup as failed:
         print(first_sentence(failed.exceptions), file=sys.stderr)
         return 1
-    except (NotEnoughCalls, SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused) as refused:
+    except (NotEnoughCalls, SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused, PlanRefused) as refused:
         print(refused, file=sys.stderr)
         return 1
 

@@ -32,6 +32,7 @@ from voice.models.onnx import SpeechModel
 from voice.models.weights import SILERO, file_of
 from voice.speakers import split_recording, voice_prints
 from voice.vad import SpeechDetector
+from web.phones.plan import PlanFile, plan_file
 from web.settings import Settings
 
 
@@ -44,16 +45,18 @@ class Machine:
     playbook: PlaybookFile
     consent: ConsentPolicy
     cache: Path
+    phones: PlanFile
     weights: Path | None = None
     reread: bool = False
     claude: Claude | None = None  # open_claude() gives it, where there is a key
 
     @classmethod
     async def open(cls, settings: Settings, *, process: bool = True) -> "Machine":
-        """Raises WeightsRefused, RecogniserFailed, PlaybookRefused or ValueError; each message is for a person."""
+        """Raises WeightsRefused, RecogniserFailed, PlaybookRefused, PlanRefused or ValueError; each message is for a person."""
         engine = engine_settings(settings)
         playbook = PlaybookFile(settings.playbook or DEFAULT_PLAYBOOK, breaks_rule=breaks_rule)
         consent = ConsentPolicy.load(settings.consent or DEFAULT_POLICY, agent_alone=settings.agent_alone)
+        phones = plan_file(settings.data, settings.phones)
         weights = Path(settings.weights) if settings.weights else None
         speech = SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=weights, cache=Path(engine.cache)))
         return cls(
@@ -62,6 +65,7 @@ class Machine:
             playbook,
             consent,
             Path(engine.cache),
+            phones,
             weights,
             reread=bool(engine.second_model),
         )

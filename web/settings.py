@@ -58,6 +58,11 @@ SETTINGS: Final = (
     Setting("SOTTOVOCE_STUN", "", "STUN or TURN URLs, comma-separated; none unless set"),
     Setting("SOTTOVOCE_PLAYBOOK", "", "playbook file (TOML); empty is the one that comes with the program"),
     Setting("SOTTOVOCE_CONSENT", "", "consent policy file (TOML); empty is the one that comes with the program"),
+    Setting(
+        "SOTTOVOCE_PHONES",
+        "",
+        "phones file (TOML): who is who on a telephone call, what may be dialled; empty is phones.toml in the data folder",
+    ),
     Setting("SOTTOVOCE_AGENT_ALONE", "0", "1: after a refusal the agent's own voice alone is coached"),
     Setting(
         "SOTTOVOCE_ANTHROPIC_KEY", "", "key of the Anthropic API; empty: `ANTHROPIC_API_KEY`, and without either the coach works alone"
@@ -96,6 +101,7 @@ class Settings:
     stun: tuple[str, ...]
     playbook: Path | None
     consent: Path | None
+    phones: Path | None
     agent_alone: bool
     return_s: float
     upload_mb: int
@@ -173,6 +179,7 @@ class Settings:
             stun=listed("STUN"),
             playbook=file("PLAYBOOK"),
             consent=file("CONSENT"),
+            phones=file("PHONES"),
             agent_alone=text("AGENT_ALONE") == "1",
             return_s=float(number("RETURN_S", 1, 86_400)),
             upload_mb=number("UPLOAD_MB", 1, 4096),

@@ -88,6 +88,17 @@ do_not_call = Table(
     Column("at", Float, nullable=False),
     Column("why", Text, nullable=False),
 )
+do_not_call_removed = Table(  # what was taken off the list, by whom and why; the proof that it was there stays
+    "do_not_call_removed",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("number", Text, nullable=False, index=True),
+    Column("listed_at", Float, nullable=False),
+    Column("listed_why", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
 claude_spend = Table(  # one line per question; it outlives its call, because money was spent
     "claude_spend",
     metadata,

@@ -177,6 +177,7 @@ class CallView(BaseModel):
     ended_at: float | None
     contact: dict[str, Any] | None
     agent_name: str
+    line: dict[str, str] | None
     consent: ConsentView
     transcript: list[dict[str, Any]]
     cards: list[dict[str, Any]]
