@@ -16,6 +16,7 @@ from coaching.asking import Advisor, Asking
 from coaching.coaches import Coaches
 from coaching.consent import ConsentPolicy
 from coaching.events import (
+    AnyEvent,
     CallEnded,
     CallResumed,
     CallStarted,
@@ -140,6 +141,10 @@ class Call:
 
     async def outcome(self, outcome: str) -> None:
         await self._record.log(OutcomeChosen(outcome=outcome))
+
+    async def adopt(self, event: AnyEvent) -> None:
+        """What another process heard or showed in this call and could not log before it died."""
+        await self._record.log(event)
 
     async def notice(self, notice: Notice, detail: str = "", speaker: Speaker | None = None, *, clear: bool = False) -> None:
         await self._record.notice(notice, detail, speaker, clear=clear)

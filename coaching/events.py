@@ -356,10 +356,12 @@ class Logged(BaseModel):
     n: int
     at: float
     event: AnyEvent
+    unsaved: bool = False  # it lies in this machine's journal, until the database is back
 
     def wire(self) -> dict[str, Any]:
         """The flat JSON object that viewers, REST and JSON Lines carry."""
-        return {"call": self.call, "n": self.n, "at": self.at, **self.event.model_dump(mode="json")}
+        mark = {"unsaved": True} if self.unsaved else {}
+        return {"call": self.call, "n": self.n, "at": self.at, **mark, **self.event.model_dump(mode="json")}
 
 
 class LiveState(BaseModel):

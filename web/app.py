@@ -12,9 +12,13 @@ from web.api import calls as calls_api
 from web.api import conversations, more
 from web.api import phones as phones_api
 from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
-from web.calls import Calls, NotLive, UnknownCall
+from web.bus import open_bus
+from web.calls import Calls, NotLive, RunsElsewhere, UnknownCall
+from web.commands import NotAnswered
 from web.compose import Machine, open_claude
+from web.database import StoreAway
 from web.guard import Guard
+from web.holding import Holder
 from web.live import Sockets
 from web.problems import install, problem
 from web.settings import Settings
@@ -33,7 +37,9 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
         try:
             shared = machine or await Machine.open(settings)
             shared.claude = open_claude(settings, opened)
-            calls, doors = Calls(settings, opened, shared), Doors(opened)
+            bus = open_bus(settings.redis)
+            holder = Holder(opened, bus, settings.lease_s) if settings.database else None
+            calls, doors = Calls(settings, opened, shared, holder), Doors(opened)
             app.state.calls, app.state.doors, app.state.sockets = calls, doors, Sockets(calls, doors)
             try:
                 await calls.resume_all()
@@ -41,6 +47,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
             finally:
                 await app.state.sockets.going_down()
                 await calls.close()
+                await bus.aclose()
                 if shared.claude is not None:
                     await shared.claude.aclose()
                 await shared.models.aclose()
@@ -56,6 +63,15 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     async def over(_: Request, __: Exception) -> Response:
         return problem(409, "This call has ended.")
 
+    async def away(_: Request, __: Exception) -> Response:
+        return problem(503, "The database does not answer. Running calls go on and are saved when it is back; try again.")
+
+    async def not_answered(_: Request, __: Exception) -> Response:
+        return problem(503, "The process that runs this call did not answer; another takes it over within seconds. Try again.")
+
+    app.add_exception_handler(StoreAway, away)
+    app.add_exception_handler(NotAnswered, not_answered)
+    app.add_exception_handler(RunsElsewhere, not_answered)
     app.add_exception_handler(UnknownCall, unknown)
     app.add_exception_handler(NotLive, over)
     app.include_router(calls_api.router)

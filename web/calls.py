@@ -1,7 +1,10 @@
 """The calls that are live in this process, and the ended ones as they stand in the log."""
 
 import asyncio
+import contextlib
 import datetime
+import functools
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,23 +14,37 @@ import structlog
 
 from coaching.advice import ClaudeAdvisor
 from coaching.call import Call
-from coaching.events import CallEnded, CallStarted, OutcomeChosen, SuggestionChanged
+from coaching.consent import ConsentRefused
+from coaching.events import AnyEvent, CallEnded, CallStarted, ConsentState, LiveState, OutcomeChosen, SuggestionChanged
 from coaching.state import CallState
 from coaching.summary import outcome_preset, summarise
 from coaching.uptake import learnt
 from intelligence.claude_failures import ClaudeFailed
-from voice.legs import Leg
+from voice.legs import Leg, LegRefused
 from voice.legs.recording import RecordingLeg
 from voice.legs.webrtc_peer import WebRtcLeg, WebRtcSettings
+from web.bus import Message
+from web.commands import NotAnswered, Refused
 from web.compose import Machine
-from web.log import CallLog, append_late
+from web.database import StoreAway
+from web.follow import Follower
+from web.holding import Holder, Holding, obeyed
+from web.leases import Lease, TakenOver
+from web.log import CallLog, Viewer, append_late
 from web.recordings import Recorder
 from web.settings import Settings
 from web.store import Store, new_id
-from web.tables import calls, links
+from web.tables import calls, events, links
 
 logger = structlog.get_logger()
 _END_S: Final = 15.0
+_LOOK_S: Final = 0.2
+_REFUSED: Final[dict[str, type[Exception]]] = {
+    "ConsentRefused": ConsentRefused,
+    "LegRefused": LegRefused,
+    "KeyError": KeyError,
+    "UnknownCall": LookupError,
+}
 
 
 class UnknownCall(LookupError):
@@ -38,20 +55,27 @@ class NotLive(ValueError):
     """This call has ended; what was asked needs a live one."""
 
 
+class RunsElsewhere(LookupError):
+    """This call is live in another process, and what was asked can only be done there."""
+
+
 @dataclass(slots=True)
 class LiveCall:
     call: Call
     leg: Leg
     log: CallLog
     recorder: Recorder
+    holding: Holding | None = None  # where several processes share a database
     task: "asyncio.Task[None] | None" = None
 
 
 class Calls:
     """One per process."""
 
-    def __init__(self, settings: Settings, store: Store, machine: Machine) -> None:
+    def __init__(self, settings: Settings, store: Store, machine: Machine, holder: Holder | None = None) -> None:
         self.settings, self.store, self.machine = settings, store, machine
+        self.holder = holder  # None: SQLite, and no other process runs calls
+        self.following: dict[str, Follower] = {}
         self.live: dict[str, LiveCall] = {}
         self._watching: set[asyncio.Task[None]] = set()
 
@@ -76,30 +100,65 @@ class Calls:
     async def _begin(self, user: str | None, started: CallStarted, leg: Leg) -> LiveCall:
         call_id = new_id()
         today = datetime.datetime.now().astimezone().date().isoformat()
-        started = await self.store.start_call(call_id, user, started.model_copy(update={"today": today}))
-        log, recorder = CallLog(self.store, call_id), self._recorder(call_id)
+        started = started.model_copy(update={"today": today})
+        holding: Holding | None = None
+        if self.holder is None:
+            started = await self.store.start_call(call_id, user, started)
+            log = CallLog(self.store, call_id)
+        else:
+            length_s = self.holder.leases.length_s
+            started = await self.store.start_call(call_id, user, started, holder=self.holder.name, lease_s=length_s)
+            holding = self.holder.hold(Lease(call_id, self.holder.name, 1))
+            log = holding.log
+        recorder = self._recorder(call_id)
         call = Call(call_id, started, await self._parts(call_id, started, leg, log, recorder))
-        live = LiveCall(call, leg, log, recorder)
+        live = LiveCall(call, leg, log, recorder, holding)
         self._run(live)
         await log.begun.wait()
         return live
 
     async def resume_all(self) -> int:
         """Calls that were live when this server last died go on, or are ended when nobody comes back."""
+        if self.holder is not None:
+            self._watch(self._take_vacant(self.holder), "take what is vacant")
+            return 0
         for call_id in await self.store.live_calls():
-            events = await self.store.all_events(call_id)
-            state = CallState.of(events)
-            if state.started is None:  # died between the call's row and its first event
-                await self.store.delete_calls([call_id])
-                continue
-            log, recorder = CallLog(self.store, call_id, state.last), self._recorder(call_id)
-            if state.started.mode in ("replay", "listen"):
-                await self._close_log(log, state, "the server was stopped")
-                continue
-            leg = WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=state.started_at)
-            call = Call.resume(events, await self._parts(call_id, state.started, leg, log, recorder))
-            self._run(LiveCall(call, leg, log, recorder))
+            await self._resume(call_id, None)
         return len(self.live)
+
+    async def _resume(self, call_id: str, holding: Holding | None) -> None:
+        events = await self.store.all_events(call_id)
+        state = CallState.of(events)
+        if state.started is None:  # died between the call's row and its first event
+            await self.store.delete_calls([call_id])
+            return
+        if holding is not None:
+            holding.log.last = state.last
+        log, recorder = holding.log if holding else CallLog(self.store, call_id, state.last), self._recorder(call_id)
+        if state.started.mode in ("replay", "listen") or state.ended is not None:
+            await self._close_log(log, state, "the server was stopped")
+            if holding is not None:
+                await holding.done()
+            return
+        leg = WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=state.started_at)
+        call = Call.resume(events, await self._parts(call_id, state.started, leg, log, recorder))
+        self._run(LiveCall(call, leg, log, recorder, holding))
+
+    async def _take_vacant(self, holder: Holder) -> None:
+        """Calls whose process died or stopped go on here, if no other process is faster; rooms have a dispatcher of their own."""
+        while True:
+            try:
+                await holder.recover()
+                for vacant in await holder.leases.vacant(except_modes=("livekit",)):
+                    lease = await holder.leases.takeover(vacant.call, holder.name, vacant.epoch)
+                    if lease is not None:
+                        logger.info("taken over", call=lease.call, epoch=lease.epoch)
+                        await self._resume(lease.call, holder.hold(lease))
+            except StoreAway:
+                pass
+            except TakenOver:
+                logger.info("taken over by another meanwhile")
+            await asyncio.sleep(holder.leases.length_s / 8)
 
     async def _parts(self, call_id: str, started: CallStarted, leg: Leg, log: CallLog, recorder: Recorder) -> Any:
         parts = self.machine.parts(call_id, started, leg, log, recorder)
@@ -125,29 +184,50 @@ class Calls:
 
     async def _ride(self, live: LiveCall) -> None:
         """A call to its end; what fails in it ends this call and no other."""
+        lost = False
         try:
-            await live.call.run()
+            await self._held(live)
         except Exception as failure:  # the leg, the engine seam or the log gave up
-            logger.error("call failed", call=live.call.id, failure=_kinds(failure))
+            lost = "TakenOver" in _kinds(failure)
+            logger.error("call taken over" if lost else "call failed", call=live.call.id, failure=_kinds(failure))
             live.log.begun.set()
-            try:
-                await self._close_log(live.log, CallState.of(await self.store.all_events(live.call.id)), "error")
-            except Exception as second:  # the database is gone as well; the next start closes this call
-                logger.error("call could not be closed", call=live.call.id, failure=_kinds(second))
+            if not lost:
+                await self._close_failed(live)
         finally:
             live.recorder.close()
             self.live.pop(live.call.id, None)
+            if live.holding is not None:
+                await live.holding.done()
+        if lost:
+            return
         await self._expire_links(live.call.id)
         if isinstance(advisor := live.call.advisor, ClaudeAdvisor):
             self._watch(self._sum_up(live.call.id, advisor), f"summary of {live.call.id}")
+
+    async def _held(self, live: LiveCall) -> None:
+        """The call, and beside it what keeps it ours. Raises what ended it, alone or in a group."""
+        if live.holding is None:
+            await live.call.run()
+            return
+        obey = functools.partial(obeyed, live.call, live.leg)
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(live.holding.keep(obey, live.call.notice), name=f"keep {live.call.id}")
+            await group.create_task(live.call.run(), name=f"run {live.call.id}")
+            keeping.cancel()
+
+    async def _close_failed(self, live: LiveCall) -> None:
+        try:
+            await self._close_log(live.log, CallState.of(await self.store.all_events(live.call.id)), "error")
+        except Exception as second:  # the database is gone as well; the next start closes this call
+            logger.error("call could not be closed", call=live.call.id, failure=_kinds(second))
 
     async def _sum_up(self, call_id: str, advisor: ClaudeAdvisor) -> None:
         """A better summary where there may be one; the local one is in the log already."""
         try:
             better = await advisor.sum_up(await self.state(call_id))
             if better is not None:
-                await append_late(self.store, call_id, [better])
-        except (ClaudeFailed, UnknownCall) as failure:
+                await self._late(call_id, better)
+        except (ClaudeFailed, UnknownCall, StoreAway) as failure:
             logger.info("no better summary", call=call_id, failure=type(failure).__name__)
 
     async def _deserted(self, live: LiveCall) -> None:
@@ -163,8 +243,9 @@ class Calls:
             await log.append([summarise(state)])
 
     async def _expire_links(self, call_id: str) -> None:
-        async with self.store.write() as connection:
-            await connection.execute(sa.delete(links).where(links.c.call == call_id))
+        with contextlib.suppress(StoreAway):  # a link leads to a live call only, and grows old
+            async with self.store.write() as connection:
+                await connection.execute(sa.delete(links).where(links.c.call == call_id))
 
     # ---- reading
 
@@ -187,37 +268,111 @@ class Calls:
         return call_id in self.live or await self.store.row(sa.select(calls.c.id).where(calls.c.id == call_id)) is not None
 
     async def get_live(self, call_id: str) -> LiveCall:
-        """Raises UnknownCall or NotLive."""
+        """Raises UnknownCall, NotLive or RunsElsewhere."""
         if (live := self.live.get(call_id)) is not None:
             return live
+        if await self.elsewhere(call_id):
+            raise RunsElsewhere(call_id)
         if await self.exists(call_id):
             raise NotLive("This call has ended.")
         raise UnknownCall(call_id)
 
+    async def elsewhere(self, call_id: str) -> bool:
+        """Whether another process runs this call, or will when it has taken it over."""
+        if self.holder is None or call_id in self.live:
+            return False
+        return await self.store.row(sa.select(calls.c.id).where(calls.c.id == call_id, calls.c.ended_at.is_(None))) is not None
+
+    # ---- showing
+
+    @contextlib.asynccontextmanager
+    async def shown_to(self, viewer: Viewer, call_id: str) -> AsyncIterator[LiveState | None]:
+        """Events and states of a call go to this viewer while the block runs; yields the live state, where one is known.
+
+        Whoever reads the log inside of it misses nothing: what comes meanwhile waits in the viewer."""
+        if (live := self.live.get(call_id)) is not None:
+            live.log.viewers.add(viewer)
+            try:
+                yield live.call.live
+            finally:
+                live.log.viewers.discard(viewer)
+        elif self.holder is None:
+            yield None
+        else:
+            follower = self.following.get(call_id)
+            if follower is None:
+                last = await self.store.row(sa.select(sa.func.max(events.c.n).label("n")).where(events.c.call == call_id))
+                follower = self.following.setdefault(call_id, Follower(self.holder, call_id, (last and last["n"]) or 0))
+            if not follower.viewers:
+                self._watch(follower.run(), f"follow {call_id}")
+            follower.viewers.add(viewer)
+            try:
+                yield follower.live
+            finally:
+                follower.viewers.discard(viewer)
+                if not follower.viewers:
+                    self.following.pop(call_id, None)
+
     # ---- changing
+
+    async def _ask(self, call_id: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Of whoever runs the call, here or elsewhere; waits through a take-over. Raises UnknownCall, NotLive, NotAnswered,
+        StoreAway, ConsentRefused, LegRefused, LookupError or ValueError."""
+        if (live := self.live.get(call_id)) is not None:
+            return await obeyed(live.call, live.leg, name, body)
+        if self.holder is None or not await self.elsewhere(call_id):
+            await self.get_live(call_id)
+            raise UnknownCall(call_id)
+        try:
+            return await self.holder.ask(call_id, name, body)
+        except Refused as refused:
+            raise _REFUSED.get(refused.kind, ValueError)(str(refused)) from refused
 
     async def end(self, call_id: str, reason: str) -> None:
         """Hang up, and wait for the summary as long as it usually takes."""
-        live = await self.get_live(call_id)
-        await live.call.end(reason)
-        if live.task is not None:
+        await self._ask(call_id, "end", {"reason": reason})
+        live = self.live.get(call_id)
+        if live is not None and live.task is not None:
             await asyncio.wait([live.task], timeout=_END_S)
+        elif live is None and self.holder is not None:
+            await self._summed_up(call_id)
+
+    async def _summed_up(self, call_id: str) -> None:
+        query = sa.select(events.c.n).where(events.c.call == call_id, events.c.type == "summary_made")
+        for _ in range(int(_END_S / _LOOK_S)):
+            if await self.store.row(query) is not None:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def consent(self, call_id: str, state: ConsentState, *, by: str, record: bool | None, claude: bool | None) -> None:
+        """Raises ConsentRefused."""
+        await self._ask(call_id, "consent", {"state": state, "by": by, "record": record, "claude": claude})
+
+    async def answer(self, call_id: str, sdp: str, tracks: dict[str, Any]) -> str:
+        """The answer to a browser's offer, by whoever runs the call. Raises LegRefused."""
+        return str((await self._ask(call_id, "legs", {"sdp": sdp, "tracks": tracks}))["sdp"])
 
     async def outcome(self, call_id: str, outcome: str) -> None:
-        if (live := self.live.get(call_id)) is not None:
-            await live.call.outcome(outcome)
+        if call_id in self.live or await self.elsewhere(call_id):
+            await self._ask(call_id, "outcome", {"outcome": outcome})
             return
         await self.state(call_id)
-        await append_late(self.store, call_id, [OutcomeChosen(outcome=outcome)])
+        await self._late(call_id, OutcomeChosen(outcome=outcome))
 
     async def card(self, call_id: str, card: str, change: Literal["thumbs_up", "thumbs_down", "dismissed"]) -> None:
         """Raises KeyError for an unknown card."""
-        if (live := self.live.get(call_id)) is not None:
-            await live.call.card_change(card, change)
+        if call_id in self.live or await self.elsewhere(call_id):
+            await self._ask(call_id, "card", {"card": card, "change": change})
             return
         if card not in (await self.state(call_id)).cards:
             raise KeyError(card)
-        await append_late(self.store, call_id, [SuggestionChanged(card=card, change=change)])
+        await self._late(call_id, SuggestionChanged(card=card, change=change))
+
+    async def _late(self, call_id: str, event: AnyEvent) -> None:
+        """Into the log of an ended call."""
+        (logged,) = await append_late(self.store, call_id, [event])
+        if self.holder is not None:
+            self.holder.bus.publish(Message(call_id, "wake", {"n": logged.n}))
 
     async def delete(self, call_id: str) -> None:
         """A live call is ended first."""
@@ -230,6 +385,9 @@ class Calls:
                 if not live.task.done():
                     live.task.cancel()
                     await asyncio.wait([live.task])
+        elif await self.elsewhere(call_id):
+            with contextlib.suppress(NotAnswered):  # whoever runs it finds its lease gone
+                await self.end(call_id, "deleted")
         await self.store.delete_calls([call_id])
 
     async def delete_contact(self, contact: str) -> None:

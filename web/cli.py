@@ -21,6 +21,7 @@ from web.api.more import missing
 from web.app import build_app
 from web.auth import Doors
 from web.compose import Machine
+from web.database import DatabaseRefused, StoreAway
 from web.doctor import doctor, first_calibration
 from web.fitting import fit_calls
 from web.phones.plan import PlanRefused
@@ -187,6 +188,14 @@ def main(arguments: list[str] | None = None) -> int:
                 return doctor(settings, _port_is_free, _say)
     except BaseExceptionGroup as failed:
         print(first_sentence(failed.exceptions), file=sys.stderr)
+        return 1
+    except (StoreAway, DatabaseRefused) as failure:
+        print(
+            failure
+            if isinstance(failure, DatabaseRefused)
+            else "The database does not answer: is PostgreSQL up, and is SOTTOVOCE_DATABASE right?",
+            file=sys.stderr,
+        )
         return 1
     except (NotEnoughCalls, SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused, PlanRefused) as refused:
         print(refused, file=sys.stderr)

@@ -13,7 +13,8 @@ from voice.legs import LegRefused
 from voice.legs.webrtc_peer import WebRtcLeg
 from web.auth import SEAT, Doors
 from web.calls import Calls, LiveCall
-from web.log import TooSlow, Viewer
+from web.database import StoreAway
+from web.log import Replaced, TooSlow, Viewer
 from web.store import PAGE
 
 NOT_SIGNED_IN: Final = 4001
@@ -21,6 +22,7 @@ NO_CALL: Final = 4004
 TOO_SLOW: Final = 4008
 GOING_DOWN: Final = 4009
 TAKEN: Final = 4010
+REPLACED: Final = 4011
 _PING_S: Final = 10.0
 _SEND_S: Final = 10.0  # a viewer that takes no message for so long does not read
 _LONGEST: Final = 64 * 1024
@@ -55,9 +57,9 @@ class Sockets:
         showing = asyncio.create_task(self._show(socket, call_id, after), name="viewer shows")
         try:
             done, _ = await asyncio.wait({reading, showing}, return_when=asyncio.FIRST_COMPLETED)
-            if showing in done and isinstance(showing.exception(), TooSlow | TimeoutError):
+            if showing in done and (code := _why_closed(showing.exception())):
                 with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                    await asyncio.wait_for(socket.close(TOO_SLOW), 1.0)
+                    await asyncio.wait_for(socket.close(code), 1.0)
         finally:
             self._open.discard(socket)
             for task in (reading, showing):
@@ -65,36 +67,30 @@ class Sockets:
             await asyncio.wait({reading, showing})
 
     async def _show(self, socket: WebSocket, call_id: str, after: int) -> None:
-        viewer, live = Viewer(), self._calls.live.get(call_id)
-        if live is not None:
-            live.log.viewers.add(viewer)  # before the log is read: what comes meanwhile waits, nothing is missed
-        try:
-            last = after
-            while page := await self._calls.store.events(call_id, last):
-                for logged in page:
-                    await _send(socket, _event(logged))
-                    last = logged.n
-                if len(page) < PAGE:
-                    break
-            if live is not None:
-                await _send(socket, {"lane": "state", **live.call.live.model_dump()})
-            while True:
-                try:
-                    item = await asyncio.wait_for(viewer.next(), _PING_S)
-                except TimeoutError:
-                    await _send(socket, {"lane": "ping"})
-                    continue
-                if isinstance(item, Logged):
-                    if item.n > last:
-                        await _send(socket, _event(item))
-                        last = item.n
-                else:
-                    await _send(socket, {"lane": "state", **item.model_dump()})
-        except (WebSocketDisconnect, RuntimeError):
-            return  # gone
-        finally:
-            if live is not None:
-                live.log.viewers.discard(viewer)
+        viewer = Viewer()
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # gone
+            async with self._calls.shown_to(viewer, call_id) as state:
+                last = after
+                while page := await self._calls.store.events(call_id, last):
+                    for logged in page:
+                        await _send(socket, _event(logged))
+                        last = logged.n
+                    if len(page) < PAGE:
+                        break
+                if state is not None:
+                    await _send(socket, {"lane": "state", **state.model_dump()})
+                while True:
+                    try:
+                        item = await asyncio.wait_for(viewer.next(), _PING_S)
+                    except TimeoutError:
+                        await _send(socket, {"lane": "ping"})
+                        continue
+                    if isinstance(item, Logged):
+                        if item.n > last:
+                            await _send(socket, _event(item))
+                            last = item.n
+                    else:
+                        await _send(socket, {"lane": "state", **item.model_dump()})
 
     # ---- seats
 
@@ -109,7 +105,8 @@ class Sockets:
             return
         live = self._calls.live.get(call_id)
         if live is None or not isinstance(live.leg, WebRtcLeg):
-            await socket.close(NO_CALL)
+            # Where another process runs it, a proxy that keeps a call's browsers together leads there, or it comes to us.
+            await socket.close(NO_CALL if live is not None or not await self._calls.elsewhere(call_id) else GOING_DOWN)
             return
         older = self._seats.get((call_id, speaker))
         self._seats[call_id, speaker] = socket
@@ -220,6 +217,18 @@ def _yes(message: dict[str, Any], name: str) -> bool | None:
 
 def _other(speaker: str) -> str:
     return "prospect" if speaker == "agent" else "agent"
+
+
+def _why_closed(failure: BaseException | None) -> int:
+    match failure:
+        case TooSlow() | TimeoutError():
+            return TOO_SLOW
+        case Replaced():
+            return REPLACED
+        case StoreAway():
+            return GOING_DOWN  # come back
+        case _:
+            return 0
 
 
 def _event(logged: Logged) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class Store(Database):
             if which and self.sqlite:  # the index only marks what is deleted until it is merged
                 await connection.execute(sa.text("INSERT INTO words(words) VALUES('optimize')"))
         for call in which:
-            for file in (self.folder / "audio").glob(f"{call}.*"):
+            for file in (*(self.folder / "audio").glob(f"{call}.*"), *(self.folder / "journal").glob(f"{call}.*")):
                 file.unlink(missing_ok=True)
         await self.sweep("events", "words", "consents", "links", "recordings", "calls")
 

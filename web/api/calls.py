@@ -29,7 +29,7 @@ from web.problems import Problem, ProblemDetails
 from web.recordings import wav
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ProblemDetails, "content": {"application/problem+json": {}}} for code in (400, 401, 403, 404, 409, 413, 422)
+    code: {"model": ProblemDetails, "content": {"application/problem+json": {}}} for code in (400, 401, 403, 404, 409, 413, 422, 503)
 }
 router = APIRouter(prefix="/api/calls", tags=["calls"], responses=PROBLEMS)
 CallId = Annotated[str, Path(min_length=1, max_length=64)]
@@ -88,27 +88,26 @@ async def events(
 
 @router.post("/{call}/link")
 async def link(call: CallId, request: Request, _user: SignedIn, calls: TheCalls, doors: TheDoors) -> Link:
-    live = await calls.get_live(call)
-    token, expires_at = await doors.link(live.call.id)
+    if not await calls.elsewhere(call):
+        await calls.get_live(call)
+    token, expires_at = await doors.link(call)
     return Link(url=f"{str(request.base_url).rstrip('/')}/join/{token}", expires_at=expires_at)
 
 
 @router.post("/{call}/legs")
 async def media(call: CallId, offer: Offer, _user: SignedIn, calls: TheCalls) -> Answer:
-    live = await calls.get_live(call)
-    if not isinstance(live.leg, WebRtcLeg):
+    if (live := calls.live.get(call)) is not None and not isinstance(live.leg, WebRtcLeg):
         raise Problem(409, "This call's sound does not come from a browser.")
     try:
-        return Answer(sdp=await live.leg.answer(offer.sdp, offer.tracks))
+        return Answer(sdp=await calls.answer(call, offer.sdp, dict(offer.tracks)))
     except LegRefused as refused:
         raise Problem(422, str(refused)) from refused
 
 
 @router.post("/{call}/consent")
 async def consent(call: CallId, given: ConsentGiven, _user: SignedIn, calls: TheCalls) -> CallView:
-    live = await calls.get_live(call)
     try:
-        await live.call.consent(given.state, by="agent", record=given.record, claude=given.claude)
+        await calls.consent(call, given.state, by="agent", record=given.record, claude=given.claude)
     except ConsentRefused as refused:
         raise Problem(409, str(refused)) from refused
     return CallView(**await calls.view(call))

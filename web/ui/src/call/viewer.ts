@@ -9,7 +9,7 @@ export interface ViewerHandlers {
 }
 
 /** Close codes after which coming back is of no use. */
-const FINAL: Record<number, string> = { 4001: "You are not signed in any more.", 4004: "This call does not exist." };
+const FINAL: Record<number, string> = { 4001: "You are not signed in any more.", 4004: "This call does not exist.", 4011: "What was shown before it was saved is lost. Load this page again." };
 
 /** Waits before the nth try, in ms: 0.25 s, doubling, at most 4 s, with up to a quarter of it random so that pages do not come in step. */
 export function pause(tries: number, random = Math.random): number {
