@@ -8,16 +8,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from coaching.events import CallStarted, Card, SummaryLine, SummaryMade
 from coaching.figures import FigureSources
 from coaching.playbook import MOST_WORDS, Playbook
 from coaching.state import CallState, Line
-from intelligence.claude import Claude
 from intelligence.identifiers import hides_something
 from intelligence.privacy import PlaceholderRefused, Pseudonyms
 from intelligence.prompts import CardAnswer, CardData, NoteLine, Question, SaidTurn, card_question, note_question
+
+if TYPE_CHECKING:  # the SDK takes seconds to import, and most processes never use it
+    from intelligence.claude import Claude
 
 REFINED: Final = frozenset({"objection", "fear_or_pressure", "buying_signal", "missing_question"})
 _TURNS: Final = 14
@@ -100,7 +102,7 @@ class ClaudeAdvisor:
     """One per call: its pseudonyms, its budget, its playbook. An Advisor of coaching/call.py."""
 
     def __init__(
-        self, call: str, started: CallStarted, claude: Claude, playbook: Callable[[], Playbook], breaks_rule: Callable[[str], str | None]
+        self, call: str, started: CallStarted, claude: "Claude", playbook: Callable[[], Playbook], breaks_rule: Callable[[str], str | None]
     ) -> None:
         self._call, self._claude, self._playbook, self._breaks_rule = call, claude, playbook, breaks_rule
         self.names = [name for name in (started.contact.name, started.agent_name) if name]

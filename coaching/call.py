@@ -72,26 +72,28 @@ class CallParts:
 class Call:
     """run() until the leg ends or end() is called."""
 
-    def __init__(self, call_id: str, started: CallStarted, parts: CallParts, *, state: CallState | None = None) -> None:
+    def __init__(self, call_id: str, started: CallStarted, parts: CallParts, *, state: CallState | None = None, resumed: str = "") -> None:
+        """``resumed``: why the call goes on here after another had run it; empty: nobody had."""
         self.id, self.started, self._parts = call_id, started, parts
-        self._resumed = state is not None
+        self._resumed = resumed
         self._record = Record(parts.log, state or CallState(call=call_id), parts.on_state)
         self._asking = Asking(self._record, parts.advisor)
         self._transcripts = TranscriptQueue()
-        self._hearing = Hearing(self._record, parts.models, parts.listener, self._transcripts, self._keep, resumed=self._resumed)
+        self._hearing = Hearing(self._record, parts.models, parts.listener, self._transcripts, self._keep, resumed=bool(resumed))
         self._advising = Advising(self._record, parts.coaches, parts.suggestions, parts.sheet, parts.stages, self._asking.ask)
         if started.contact.name:
             parts.suggestions.heard["name"] = started.contact.name.split()[0]
         self._turn_lock = asyncio.Lock()
-        self._end_reason = ""
+        self._end_reason, self._handed_over = "", False
 
     @classmethod
-    def resume(cls, events: Sequence[Logged], parts: CallParts) -> "Call":
-        """A call that goes on where its log ends: the same fold gives the same state."""
+    def resume(cls, events: Sequence[Logged], parts: CallParts, why: str = "the server was started again") -> "Call":
+        """A call that goes on where its log ends: the same fold gives the same state. ``why`` empty: it was entered by one
+        process to be run by another, and this is its beginning."""
         state = CallState.of(events)
         if state.started is None:
             raise ValueError("this log does not begin with call_started")
-        call = cls(state.call, state.started, parts, state=state)
+        call = cls(state.call, state.started, parts, state=state, resumed=why)
         call._advising.remember(state)
         return call
 
@@ -154,6 +156,11 @@ class Call:
         self._end_reason = self._end_reason or reason
         await self._parts.leg.end()
 
+    async def hand_over(self) -> None:
+        """Somebody else goes on with this call: run() finishes what was heard and returns; the log is not ended."""
+        self._handed_over = True
+        await self._parts.leg.end()
+
     # ---- coach
 
     async def _coach(self) -> None:
@@ -170,10 +177,12 @@ class Call:
 
     async def _begin(self) -> None:
         if self._resumed:
-            await self._record.log(CallResumed(why="the server was started again", audio_ms=self.state.audio_ms))
+            await self._record.log(CallResumed(why=self._resumed, audio_ms=self.state.audio_ms))
             return
-        consent = self._parts.consent.begin(self.started.mode, self.started.agent_state, self.started.prospect_state)
-        await self._record.log(self.started, consent)
+        consent = self.state.consent
+        if consent is None:
+            consent = self._parts.consent.begin(self.started.mode, self.started.agent_state, self.started.prospect_state)
+            await self._record.log(self.started, consent)
         if not consent.transcribe:
             await self._record.notice("not_listening", "nobody has agreed yet")
 
@@ -192,7 +201,7 @@ class Call:
         self._record.publish()
 
     async def _close(self) -> None:
-        if self.state.ended is not None:
+        if self.state.ended is not None or (self._handed_over and not self._end_reason):
             return
         outcome, why = outcome_preset(self.state)
         reason = self._end_reason or "hung_up"

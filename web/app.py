@@ -1,5 +1,6 @@
 """The application: pages, REST and sockets over one registry of calls."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from web.api import calls as calls_api
-from web.api import conversations, more
+from web.api import conversations, more, rooms
 from web.api import phones as phones_api
 from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
 from web.bus import open_bus
@@ -41,10 +42,16 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
             holder = Holder(opened, bus, settings.lease_s) if settings.database else None
             calls, doors = Calls(settings, opened, shared, holder), Doors(opened)
             app.state.calls, app.state.doors, app.state.sockets = calls, doors, Sockets(calls, doors)
+            dispatcher = app.state.dispatcher = open_dispatcher(calls) if settings.rooms else None
+            dispatching = asyncio.create_task(dispatcher.run(), name="dispatch") if dispatcher is not None else None
             try:
                 await calls.resume_all()
                 yield
             finally:
+                if dispatcher is not None and dispatching is not None:
+                    dispatching.cancel()
+                    await asyncio.wait({dispatching})
+                    await dispatcher.rooms.aclose()
                 await app.state.sockets.going_down()
                 await calls.close()
                 await bus.aclose()
@@ -78,9 +85,19 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     app.include_router(more.router)
     app.include_router(conversations.router)
     app.include_router(phones_api.router)
+    app.include_router(rooms.router)
     _sockets(app)
     _pages(app)
     return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))
+
+
+def open_dispatcher(calls: Calls) -> Any:
+    """Raises RoomsMissing: what rooms need is an extra, so it is imported only where it is used."""
+    from web.livekit.dispatch import Dispatcher
+    from web.livekit.server import Rooms
+
+    assert calls.holder is not None  # Settings.rooms holds only with a database that many share
+    return Dispatcher(calls, calls.holder, Rooms(calls.settings))
 
 
 class Guarded:

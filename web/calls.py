@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -39,6 +39,8 @@ from web.tables import calls, events, links
 logger = structlog.get_logger()
 _END_S: Final = 15.0
 _LOOK_S: Final = 0.2
+_ENTERED: Final = frozenset({"call_started", "consent_changed"})  # all that enter() writes
+_GIVEN_BACK: Final = frozenset({"TakenOver", "RoomLost"})  # the call goes on with another
 _REFUSED: Final[dict[str, type[Exception]]] = {
     "ConsentRefused": ConsentRefused,
     "LegRefused": LegRefused,
@@ -126,12 +128,29 @@ class Calls:
             await self._resume(call_id, None)
         return len(self.live)
 
-    async def _resume(self, call_id: str, holding: Holding | None) -> None:
+    async def enter(self, user: str | None, started: CallStarted, room: str, call_id: str = "") -> Lease:
+        """A call in the log for somebody else to run, in a LiveKit room; its lease is ours until then."""
+        assert self.holder is not None  # whoever offers rooms has a database that many share
+        lease = Lease(call_id or new_id(), self.holder.name, 1)
+        started = started.model_copy(update={"today": datetime.datetime.now().astimezone().date().isoformat()})
+        holder, length_s = self.holder.name, self.holder.leases.length_s
+        started = await self.store.start_call(lease.call, user, started, holder=holder, lease_s=length_s, room=room)
+        log = CallLog(self.store, lease.call, lease=lease, leases=self.holder.leases, bus=self.holder.bus)
+        await log.append([started, self.machine.consent.begin(started.mode, started.agent_state, started.prospect_state)])
+        return lease
+
+    async def take_up(self, lease: Lease, leg_for: Callable[[float | None], Leg]) -> LiveCall | None:
+        """Run a call here that we took over, or that was entered for us; None when it has ended. ``leg_for`` is told the wall
+        clock of the call's beginning."""
+        assert self.holder is not None  # it gave us the lease
+        return await self._resume(lease.call, self.holder.hold(lease), leg_for)
+
+    async def _resume(self, call_id: str, holding: Holding | None, leg_for: Callable[[float | None], Leg] | None = None) -> LiveCall | None:
         events = await self.store.all_events(call_id)
         state = CallState.of(events)
         if state.started is None:  # died between the call's row and its first event
             await self.store.delete_calls([call_id])
-            return
+            return None
         if holding is not None:
             holding.log.last = state.last
         log, recorder = holding.log if holding else CallLog(self.store, call_id, state.last), self._recorder(call_id)
@@ -139,10 +158,18 @@ class Calls:
             await self._close_log(log, state, "the server was stopped")
             if holding is not None:
                 await holding.done()
-            return
-        leg = WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=state.started_at)
-        call = Call.resume(events, await self._parts(call_id, state.started, leg, log, recorder))
-        self._run(LiveCall(call, leg, log, recorder, holding))
+            return None
+        if leg_for is None:
+            leg: Leg = WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=state.started_at)
+            why = "the server was started again"
+        else:
+            leg = leg_for(state.started_at)
+            why = "" if all(each.event.type in _ENTERED for each in events) else "another worker took the call over"
+        live = LiveCall(
+            Call.resume(events, await self._parts(call_id, state.started, leg, log, recorder), why), leg, log, recorder, holding
+        )
+        self._run(live)
+        return live
 
     async def _take_vacant(self, holder: Holder) -> None:
         """Calls whose process died or stopped go on here, if no other process is faster; rooms have a dispatcher of their own."""
@@ -188,8 +215,8 @@ class Calls:
         try:
             await self._held(live)
         except Exception as failure:  # the leg, the engine seam or the log gave up
-            lost = "TakenOver" in _kinds(failure)
-            logger.error("call taken over" if lost else "call failed", call=live.call.id, failure=_kinds(failure))
+            lost = not _GIVEN_BACK.isdisjoint(_kinds(failure))
+            logger.error("call given to another" if lost else "call failed", call=live.call.id, failure=_kinds(failure))
             live.log.begun.set()
             if not lost:
                 await self._close_failed(live)
@@ -198,7 +225,7 @@ class Calls:
             self.live.pop(live.call.id, None)
             if live.holding is not None:
                 await live.holding.done()
-        if lost:
+        if lost or live.call.state.ended is None:
             return
         await self._expire_links(live.call.id)
         if isinstance(advisor := live.call.advisor, ClaudeAdvisor):
@@ -394,6 +421,11 @@ class Calls:
         for row in await self.store.rows(sa.select(calls.c.id).where(calls.c.contact == contact)):
             await self.delete(row["id"])
         await self.store.delete_contact(contact)
+
+    async def settled(self, within_s: float = 10.0) -> None:
+        """What still follows an ended call: a better summary."""
+        if summaries := [task for task in self._watching if task.get_name().startswith("summary")]:
+            await asyncio.wait(summaries, timeout=within_s)
 
     async def close(self) -> None:
         """The server goes down: live calls stay live in the log, so that the next start resumes them."""

@@ -1,4 +1,4 @@
-"""`sottovoce serve | sign-in | doctor | listen`: what a person types."""
+"""`sottovoce serve | agent | sign-in | doctor | listen`: what a person types."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ import uvicorn
 
 from coaching.playbook import PlaybookRefused
 from intelligence.conversation.fitting import NotEnoughCalls
+from voice.legs import RoomsMissing
 from voice.legs.microphone import MicrophoneMissing, devices
 from voice.models.weights import WeightsRefused
 from voice.models.whisper import RecogniserFailed
@@ -114,6 +115,15 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
+def run_agent(settings: Settings) -> int:
+    if not settings.rooms:
+        lacking = "SOTTOVOCE_LIVEKIT_URL, SOTTOVOCE_LIVEKIT_KEY, SOTTOVOCE_LIVEKIT_SECRET and SOTTOVOCE_DATABASE (PostgreSQL)"
+        raise SettingRefused(f"The agent needs {lacking}; see docs/livekit.md.")
+    from web.livekit.worker import agent  # an extra
+
+    return asyncio.run(agent(settings, _say))
+
+
 async def sign_in(settings: Settings) -> int:
     async with _store(settings) as store:
         token = await Doors(store).sign_in_token()
@@ -156,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sottovoce", description="A self-hosted, real-time voice coach for real-estate calls.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, told in (
+        ("agent", "coach calls in LiveKit rooms; as many of these as are needed, on as many machines"),
         ("serve", "serve the pages and calls on this computer"),
         ("sign-in", "print a one-time link to sign in with"),
         ("doctor", "check what is here and what is missing"),
@@ -174,6 +185,8 @@ def main(arguments: list[str] | None = None) -> int:
         match chosen.command:
             case "serve":
                 return serve(settings)
+            case "agent":
+                return run_agent(settings)
             case "sign-in":
                 return asyncio.run(sign_in(settings))
             case "calls":
@@ -197,7 +210,16 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except (NotEnoughCalls, SettingRefused, MicrophoneMissing, WeightsRefused, RecogniserFailed, PlaybookRefused, PlanRefused) as refused:
+    except (
+        RoomsMissing,
+        NotEnoughCalls,
+        SettingRefused,
+        MicrophoneMissing,
+        WeightsRefused,
+        RecogniserFailed,
+        PlaybookRefused,
+        PlanRefused,
+    ) as refused:
         print(refused, file=sys.stderr)
         return 1
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from coaching.advice import ClaudeAdvisor
 from coaching.call import CallParts, SoundSink
@@ -12,7 +13,6 @@ from coaching.events import CallStarted
 from coaching.playbook import DEFAULT_PLAYBOOK, Playbook, PlaybookFile
 from coaching.record import EventLog
 from coaching.suggestions import SuggestionPolicy
-from intelligence.claude import Claude, ClaudeSettings, Ledger
 from intelligence.conversation.advanced import AdvancedConversationIntelligence
 from intelligence.conversation.compliance import ComplianceDetector, breaches
 from intelligence.conversation.moments import MomentDetector
@@ -28,12 +28,16 @@ from voice.legs import Leg
 from voice.legs.recording import check_recording
 from voice.listening import Hints, ListeningSettings, SpeakerListener
 from voice.models.engine import EngineProcess, EngineSettings, ThreadModels, open_models
+from voice.models.link import EngineLink
 from voice.models.onnx import SpeechModel
 from voice.models.weights import SILERO, file_of
 from voice.speakers import split_recording, voice_prints
 from voice.vad import SpeechDetector
 from web.phones.plan import PlanFile, plan_file
 from web.settings import Settings
+
+if TYPE_CHECKING:  # the SDK takes seconds to import, and most processes never use it
+    from intelligence.claude import Claude, Ledger
 
 
 @dataclass(slots=True)
@@ -48,27 +52,20 @@ class Machine:
     phones: PlanFile
     weights: Path | None = None
     reread: bool = False
-    claude: Claude | None = None  # open_claude() gives it, where there is a key
+    claude: "Claude | None" = None  # open_claude() gives it, where there is a key
 
     @classmethod
     async def open(cls, settings: Settings, *, process: bool = True) -> "Machine":
         """Raises WeightsRefused, RecogniserFailed, PlaybookRefused, PlanRefused or ValueError; each message is for a person."""
-        engine = engine_settings(settings)
-        playbook = PlaybookFile(settings.playbook or DEFAULT_PLAYBOOK, breaks_rule=breaks_rule)
-        consent = ConsentPolicy.load(settings.consent or DEFAULT_POLICY, agent_alone=settings.agent_alone)
-        phones = plan_file(settings.data, settings.phones)
-        weights = Path(settings.weights) if settings.weights else None
-        speech = SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=weights, cache=Path(engine.cache)))
-        return cls(
-            await open_models(engine, process=process),
-            speech,
-            playbook,
-            consent,
-            Path(engine.cache),
-            phones,
-            weights,
-            reread=bool(engine.second_model),
-        )
+        rest = _rest(settings)
+        return cls(await open_models(engine_settings(settings), process=process), **rest)
+
+    @classmethod
+    def beside(cls, settings: Settings, engine: Path) -> "Machine":
+        """For a call in a process of its own: the engine is another's, at this socket; ``models.start()`` is still to be called.
+
+        Blocks for as long as the speech detector takes to load. Raises as open() does."""
+        return cls(EngineLink(engine_settings(settings), engine), **_rest(settings))
 
     def parts(self, call: str, started: CallStarted, leg: Leg, log: EventLog, sink: SoundSink | None = None) -> CallParts:
         hints = Hints(likely_words(started, self.playbook.current()))
@@ -97,6 +94,20 @@ class Machine:
         return self.consent.sentence.replace("{agent}", agent_name or "I")
 
 
+def _rest(settings: Settings) -> dict[str, Any]:
+    """Everything of a machine but the engine. What is wrong with it is said before the engine takes seconds to load."""
+    weights, cache = Path(settings.weights) if settings.weights else None, settings.data / "weights"
+    return {
+        "playbook": PlaybookFile(settings.playbook or DEFAULT_PLAYBOOK, breaks_rule=breaks_rule),
+        "consent": ConsentPolicy.load(settings.consent or DEFAULT_POLICY, agent_alone=settings.agent_alone),
+        "speech": SpeechModel(file_of(SILERO, "silero_vad.onnx", folder=weights, cache=cache)),
+        "cache": cache,
+        "phones": plan_file(settings.data, settings.phones),
+        "weights": weights,
+        "reread": bool(settings.second_model),
+    }
+
+
 def likely_words(started: CallStarted, playbook: Playbook) -> tuple[str, ...]:
     """What the recogniser is told to expect: the people of this call, then the playbook's terms."""
     people = (started.contact.name, started.agent_name)
@@ -104,10 +115,12 @@ def likely_words(started: CallStarted, playbook: Playbook) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in (*people, *terms) if word))
 
 
-def open_claude(settings: Settings, ledger: Ledger) -> Claude | None:
+def open_claude(settings: Settings, ledger: "Ledger") -> "Claude | None":
     """Claude, where a key is set; whoever opens it closes it."""
     if not settings.anthropic_key:
         return None
+    from intelligence.claude import Claude, ClaudeSettings
+
     return Claude(
         ClaudeSettings(
             key=settings.anthropic_key,

@@ -42,15 +42,16 @@ class Database:
         self._writing: contextlib.AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else contextlib.nullcontext()
 
     @classmethod
-    async def open(cls, folder: Path, url: str = "") -> Self:
+    async def open(cls, folder: Path, url: str = "", *, migrate: bool = True) -> Self:
         """Creates the folder and runs the migrations that are due. ``url``: of PostgreSQL; empty is SQLite in the folder.
+        ``migrate`` False: another process of ours has just done it (PostgreSQL only).
 
         Raises StoreAway, or DatabaseRefused when PostgreSQL turns us away.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "audio").mkdir(exist_ok=True)
         if url:
-            return cls(folder, await _postgres(url))
+            return cls(folder, await _postgres(url, migrate=migrate))
         file = folder / "sottovoce.sqlite3"
         await asyncio.to_thread(_migrate_file, file)
         engine = create_async_engine(f"sqlite+aiosqlite:///{file}", pool_size=5)
@@ -138,7 +139,7 @@ def _away(state: str | None) -> bool:
     return state is not None and (state.startswith("08") or state in ("53300", "57P01", "57P02", "57P03", "57P05"))
 
 
-async def _postgres(url: str) -> AsyncEngine:
+async def _postgres(url: str, *, migrate: bool) -> AsyncEngine:
     engine = create_async_engine(
         plain_url(url),
         pool_size=5,
@@ -147,6 +148,8 @@ async def _postgres(url: str) -> AsyncEngine:
         pool_pre_ping=True,  # after a restart every connection in the pool is dead
         connect_args={"timeout": _CONNECT_S, "command_timeout": _ANSWER_S, "server_settings": {"application_name": "sottovoce"}},
     )
+    if not migrate:
+        return engine
     try:
         with _postgres_errors():
             async with engine.begin() as connection:

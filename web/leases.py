@@ -71,6 +71,13 @@ class Leases:
             won = (await connection.execute(update)).rowcount
         return Lease(call, holder, seen + 1) if won else None
 
+    async def claim(self, call: str, seen: int, for_s: float) -> bool:
+        """A vacant call is ours to find a holder for, during ``for_s``; nobody else finds it vacant meanwhile. The epoch stays,
+        so that whoever we find can takeover() with the one that was seen, and only one of those we find does."""
+        update = sa.update(leases).where(leases.c.call == call, leases.c.epoch == seen, leases.c.until < self._store.now)
+        async with self._store.write() as connection:
+            return bool((await connection.execute(update.values(until=self._store.now + for_s))).rowcount)
+
     async def renew(self, lease: Lease) -> None:
         """Raises TakenOver, StoreAway."""
         async with self._store.write() as connection:

@@ -38,6 +38,15 @@ SETTINGS: Final = (
     Setting(
         "SOTTOVOCE_LEASE_S", "3", "seconds after which a process that runs a call and is not heard of may be replaced (PostgreSQL only)"
     ),
+    Setting("SOTTOVOCE_LIVEKIT_URL", "", "livekit-server (ws://HOST:7880), for calls in rooms; empty: `LIVEKIT_URL`; needs PostgreSQL"),
+    Setting("SOTTOVOCE_LIVEKIT_KEY", "", "key of livekit-server; empty: `LIVEKIT_API_KEY`"),
+    Setting("SOTTOVOCE_LIVEKIT_SECRET", "", "secret of that key; empty: `LIVEKIT_API_SECRET`"),
+    Setting("SOTTOVOCE_LIVEKIT_PUBLIC_URL", "", "livekit-server as browsers reach it (wss://…); empty is SOTTOVOCE_LIVEKIT_URL"),
+    Setting("SOTTOVOCE_AGENT_CALLS", "0", "calls that one `sottovoce agent` takes; 0 is three per core"),
+    Setting("SOTTOVOCE_AGENT_PORT", "0", "port at SOTTOVOCE_HOST where `sottovoce agent` answers health checks; 0 is any free one"),
+    Setting(
+        "SOTTOVOCE_DRAIN_S", "30", "seconds that the calls of a `sottovoce agent` may go on after SIGTERM before others take them over"
+    ),
     Setting("SOTTOVOCE_ORIGINS", "", "further origins under which browsers reach this server, comma-separated (https://coach.example.com)"),
     Setting(
         "SOTTOVOCE_MODEL",
@@ -89,6 +98,13 @@ class Settings:
     database: str = field(repr=False)  # it holds a password
     redis: str = field(repr=False)
     lease_s: float
+    livekit_url: str
+    livekit_key: str
+    livekit_secret: str = field(repr=False)
+    livekit_public_url: str
+    agent_calls: int
+    agent_port: int
+    drain_s: float
     origins: tuple[str, ...]
     model: str
     final_model: str
@@ -160,6 +176,10 @@ class Settings:
             raise SettingRefused(f"{PREFIX}DATABASE is empty (SQLite) or begins with postgresql://.")
         if not text("REDIS").startswith(("redis://", "rediss://", "unix://")) and text("REDIS"):
             raise SettingRefused(f"{PREFIX}REDIS is empty or begins with redis://.")
+        livekit = (text("LIVEKIT_URL") or given.get("LIVEKIT_URL", "").strip()).rstrip("/")
+        for name, url in (("LIVEKIT_URL", livekit), ("LIVEKIT_PUBLIC_URL", text("LIVEKIT_PUBLIC_URL"))):
+            if url and not url.startswith(("ws://", "wss://", "http://", "https://")):
+                raise SettingRefused(f"{PREFIX}{name} is empty or begins with ws:// or wss://.")
         return cls(
             host=text("HOST"),
             port=number("PORT", 0, 65535),
@@ -167,6 +187,13 @@ class Settings:
             database=text("DATABASE"),
             redis=text("REDIS"),
             lease_s=decimal("LEASE_S", 0.5, 600),
+            livekit_url=livekit,
+            livekit_key=text("LIVEKIT_KEY") or given.get("LIVEKIT_API_KEY", "").strip(),
+            livekit_secret=text("LIVEKIT_SECRET") or given.get("LIVEKIT_API_SECRET", "").strip(),
+            livekit_public_url=text("LIVEKIT_PUBLIC_URL").rstrip("/") or livekit,
+            agent_calls=number("AGENT_CALLS", 0, 10_000),
+            agent_port=number("AGENT_PORT", 0, 65535),
+            drain_s=decimal("DRAIN_S", 0, 86_400),
             origins=listed("ORIGINS"),
             model=text("MODEL"),
             final_model=text("FINAL_MODEL"),
@@ -191,6 +218,11 @@ class Settings:
             claude_call_usd=decimal("CLAUDE_CALL_USD", 0, 10_000),
             claude_call_tokens=number("CLAUDE_CALL_TOKENS", 0, 100_000_000),
         )
+
+    @property
+    def rooms(self) -> bool:
+        """Whether calls can be held in LiveKit rooms: the server is known, and a database that many processes share."""
+        return bool(self.livekit_url and self.livekit_key and self.livekit_secret and self.database)
 
     def allowed_origins(self) -> frozenset[str]:
         """Origins that may change anything here: this computer's names with our port, and those that were set."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from coaching.events import EVENT, CallStarted, Contact, Logged
 from intelligence.claude_spend import Spent
 from web.database import Database
-from web.tables import calls, claude_spend, contacts, events, leases, links, recordings, users
+from web.tables import calls, claude_spend, contacts, events, leases, links, recordings, rooms, users
 
 PAGE: Final = 500
 _HELD_BY_WORDS: Final = {
@@ -37,8 +37,11 @@ class Store(Database):
 
     # ---- calls
 
-    async def start_call(self, call: str, user: str | None, started: CallStarted, *, holder: str = "", lease_s: float = 0.0) -> CallStarted:
-        """Enters the call and its contact; the answer names the contact by id. With ``holder`` its lease (epoch 1) begins too."""
+    async def start_call(
+        self, call: str, user: str | None, started: CallStarted, *, holder: str = "", lease_s: float = 0.0, room: str = ""
+    ) -> CallStarted:
+        """Enters the call and its contact; the answer names the contact by id. With ``holder`` its lease (epoch 1) begins too,
+        with ``room`` it is held in that LiveKit room."""
         now = time.time()
         async with self.write() as connection:
             contact = await self._contact(connection, started.contact, now)
@@ -49,6 +52,8 @@ class Store(Database):
             )
             if holder:  # in the same transaction, so that no watcher ever finds a live call that nobody holds
                 await connection.execute(sa.insert(leases).values(call=call, holder=holder, epoch=1, until=self.now + lease_s))
+            if room:
+                await connection.execute(sa.insert(rooms).values(call=call, room=room))
         return started.model_copy(update={"contact": contact})
 
     async def _contact(self, connection: AsyncConnection, contact: Contact, now: float) -> Contact:

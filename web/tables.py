@@ -143,3 +143,9 @@ commands = Table(  # what another process asks of whoever runs a call
     Column("taken", Boolean, nullable=False),
     Column("answer", JSON(none_as_null=True), nullable=True),
 )
+rooms = Table(  # the LiveKit room of a call
+    "rooms",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("room", Text, nullable=False, unique=True),
+)

@@ -73,7 +73,7 @@ class Service:
     def kill(self) -> None:
         """As when the machine's power fails."""
         if self.process is not None:
-            for pid in (self.process.pid, *_children(self.process.pid)):
+            for pid in (self.process.pid, *children(self.process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.process.wait()
@@ -100,7 +100,7 @@ class Service:
 
     def _all(self, number: int) -> None:
         assert self.process is not None
-        for pid in (self.process.pid, *_children(self.process.pid)):
+        for pid in (self.process.pid, *children(self.process.pid)):
             os.kill(pid, number)
 
     def _command(self) -> list[str]:
@@ -305,10 +305,10 @@ def _postgres(program: str) -> str:
     return _found(program, "install Debian's postgresql")
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return own + [further for child in own for further in _children(child)]
+        return own + [further for child in own for further in children(child)]
     return []
 
 

@@ -23,7 +23,7 @@ class ContactGiven(Body):
 
 
 class CallWanted(Body):
-    mode: Literal["sample", "microphone", "tab", "browser"]
+    mode: Literal["sample", "microphone", "tab", "browser", "livekit"]
     contact: ContactGiven | None = None
     agent_name: Short = ""
     agent_state: State = ""
@@ -57,6 +57,13 @@ class OutcomeGiven(Body):
 
 class Answer(BaseModel):
     sdp: str
+
+
+class RoomView(BaseModel):
+    """How a browser joins the LiveKit room of a call."""
+
+    url: str
+    token: str
 
 
 class Link(BaseModel):

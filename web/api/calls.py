@@ -23,7 +23,7 @@ from web.api.bodies import (
     OutcomeGiven,
 )
 from web.api.exports import markdown, webvtt
-from web.api.surroundings import SignedIn, TheCalls, TheDoors
+from web.api.surroundings import SignedIn, TheCalls, TheDispatcher, TheDoors, begin_in_room
 from web.do_not_call import listed
 from web.problems import Problem, ProblemDetails
 from web.recordings import wav
@@ -44,7 +44,7 @@ def row_of(row: Any) -> CallRow:
 
 
 @router.post("", status_code=201)
-async def start(wanted: CallWanted, user: SignedIn, calls: TheCalls) -> CallView:
+async def start(wanted: CallWanted, user: SignedIn, calls: TheCalls, dispatcher: TheDispatcher) -> CallView:
     contact = Contact(**wanted.contact.model_dump()) if wanted.contact else Contact()
     if await listed(calls.store, contact.number):
         raise Problem(409, "This number asked not to be called.")
@@ -52,6 +52,8 @@ async def start(wanted: CallWanted, user: SignedIn, calls: TheCalls) -> CallView
         mode=wanted.mode, contact=contact, agent_name=wanted.agent_name,
         agent_state=wanted.agent_state.upper(), prospect_state=wanted.prospect_state.upper(),
     )  # fmt: skip
+    if wanted.mode == "livekit":
+        return CallView(**await calls.view(await begin_in_room(dispatcher, user.id, started)))
     live = await calls.start(user.id, started)
     return CallView(**await calls.view(live.call.id))
 

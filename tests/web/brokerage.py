@@ -1,0 +1,209 @@
+"""A brokerage on one computer: web processes, workers, livekit-server, PostgreSQL and Redis, all real, and people in its rooms."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import websockets
+
+from scripts.programs.callers import Received, Server, watch
+from scripts.programs.services import LIVEKIT_KEY, LIVEKIT_SECRET, LiveKit, Postgres, Redis, children
+from tests.rooms import Person
+
+ROOT: Final = Path(__file__).parents[2]
+LEASE_S: Final = 3.0
+
+
+class Agent:
+    """A worker process, `sottovoce agent`. start() waits until it is registered."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment, self.log = environment, log
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> "Agent":
+        registered = threading.Event()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "web.cli", "agent"], env={**os.environ, **self._environment}, stdout=subprocess.PIPE,
+                stderr=log, text=True, start_new_session=True, cwd=ROOT,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        out = self.process.stdout
+
+        def read() -> None:
+            with out, self.log.open("a") as log:
+                for line in out:
+                    log.write(line)
+                    log.flush()
+                    if "takes up to" in line:
+                        registered.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        if not registered.wait(120):
+            self.kill()
+            raise AssertionError(f"the agent did not register: {self.log.read_text()[-2000:]}")
+        return self
+
+    def jobs(self) -> list[int]:
+        """Processes that run a call or wait for one: children of the framework's fork server."""
+        assert self.process is not None
+        found = []
+        for child in children(self.process.pid):
+            with contextlib.suppress(OSError):
+                if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes() and not children(child):
+                    found.append(child)
+        return found
+
+    def terminate(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """The worker alone, as when it runs out of memory: nobody tells its jobs."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self.process = None
+
+
+class Brokerage:
+    def __init__(self, folder: Path, postgres: Postgres, redis: Redis, livekit: LiveKit, **settings: str) -> None:
+        self.folder, self.livekit, self.postgres = folder, livekit, postgres
+        self.database = postgres.fresh()
+        self.environment = {
+            "SOTTOVOCE_DATABASE": self.database,
+            "SOTTOVOCE_REDIS": redis.url,
+            "SOTTOVOCE_LIVEKIT_URL": livekit.url,
+            "SOTTOVOCE_LIVEKIT_KEY": LIVEKIT_KEY,
+            "SOTTOVOCE_LIVEKIT_SECRET": LIVEKIT_SECRET,
+            "SOTTOVOCE_LEASE_S": str(LEASE_S),
+            "SOTTOVOCE_WORKERS": "1",
+            "SOTTOVOCE_DRAIN_S": "1",
+            "SOTTOVOCE_AGENT_CALLS": "6",
+            "PYTHONPATH": str(ROOT),
+            **settings,
+        }
+        self.servers, self.agents, self.people = list[Server](), list[Agent](), list[Person]()
+        self._watching: list[asyncio.Task[None]] = []
+
+    async def web(self, name: str = "web") -> Server:
+        cookie = self.servers[0].cookie if self.servers else ""
+        server = await asyncio.to_thread(Server.start, self.folder / name, 0, cookie, **self.environment)
+        self.servers.append(server)
+        return server
+
+    async def agent(self, name: str = "agent") -> Agent:
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        environment = {**self.environment, "SOTTOVOCE_DATA": str(self.folder / name)}
+        agent = Agent(environment, self.folder / f"{name}.log")
+        self.agents.append(agent)
+        return await asyncio.to_thread(agent.start)
+
+    # ---- what people do
+
+    async def say(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        async with self.servers[-1].client() as client:
+            return (await client.post(path, json=body or {})).raise_for_status().json()
+
+    async def begin(self, **wanted: Any) -> str:
+        return str((await self.say("/api/calls", {"mode": "livekit", **wanted}))["id"])
+
+    async def agrees(self, call: str) -> None:
+        await self.say(f"/api/calls/{call}/consent", {"state": "granted"})
+
+    async def agent_joins(self, call: str) -> Person:
+        given = await self.say(f"/api/calls/{call}/room")
+        return await self._in(Person(given["url"], "", "agent", given=given["token"]))
+
+    async def prospect_joins(self, call: str) -> Person:
+        """By the link, as a stranger."""
+        link = (await self.say(f"/api/calls/{call}/link"))["url"]
+        server = self.servers[-1]
+        async with server.client() as client:
+            client.headers.pop("cookie")
+            seat = (await client.get(link.replace(server.url, ""))).cookies["sottovoce_seat"]
+            given = (await client.post("/api/seat/room", headers={"cookie": f"sottovoce_seat={seat}"})).raise_for_status().json()
+        return await self._in(Person(given["url"], "", "prospect", given=given["token"]))
+
+    async def phones(self, room: str, number: str, **attributes: str) -> Person:
+        phone = {"sip.callStatus": "active", "sip.phoneNumber": number, **attributes}
+        return await self._in(Person(self.livekit.url, room, f"sip_{number}", phone=phone))
+
+    async def _in(self, person: Person) -> Person:
+        self.people.append(person)
+        return await person.join()
+
+    async def room(self, call: str) -> str:
+        return self.postgres.run(f"SELECT room FROM rooms WHERE call = '{call}'", self.database.rsplit("/", 1)[1])
+
+    # ---- what is seen
+
+    def watch(self, call: str, server: Server | None = None) -> Received:
+        """As the page does: comes back by number whenever the socket closes."""
+        received = Received()
+
+        async def watching() -> None:
+            while True:
+                with contextlib.suppress(OSError, websockets.ConnectionClosed, websockets.InvalidStatus):
+                    await watch(server or self.servers[-1], call, received)
+                await asyncio.sleep(0.25)
+
+        self._watching.append(asyncio.create_task(watching(), name=f"watch {call}"))
+        return received
+
+    async def log(self, call: str) -> list[dict[str, Any]]:
+        async with self.servers[-1].client() as client:
+            events: list[dict[str, Any]] = (await client.get(f"/api/calls/{call}/events?limit=5000")).raise_for_status().json()["events"]
+            return events
+
+    def logs(self) -> str:
+        return "\n".join(agent.log.read_text()[-3000:] for agent in self.agents)
+
+    async def close(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        if self._watching:
+            await asyncio.wait(self._watching)
+        for person in self.people:
+            await person.leave()
+        for agent in self.agents:
+            await asyncio.to_thread(agent.stop)
+        for server in self.servers:
+            await asyncio.to_thread(server.stop)
+
+
+def cards(received: Received) -> list[str]:
+    return [event["card"]["id"] for event in received.events("suggestion_shown")]
+
+
+def nothing_is_lost(received: Received, log: list[dict[str, Any]]) -> None:
+    """Every event that a viewer had is in the log under its number; the log has no hole."""
+    kept = {event["n"]: event for event in log}
+    for event in received.events():
+        assert {k: v for k, v in event.items() if k not in ("lane", "unsaved")} == kept[event["n"]]
+    assert [event["n"] for event in log] == list(range(1, len(log) + 1))
+
+
+def finals(received: Received, speaker: str = "") -> list[str]:
+    return [e["text"] for e in received.events("utterance_final") if e["text"] and speaker in ("", e["speaker"])]
+
+
+def leaves_of(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
