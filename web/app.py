@@ -21,6 +21,7 @@ from web.database import StoreAway
 from web.guard import Guard
 from web.holding import Holder
 from web.live import Sockets
+from web.phones.link import PhoneLink
 from web.problems import install, problem
 from web.settings import Settings
 from web.store import Store
@@ -44,10 +45,13 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
             app.state.calls, app.state.doors, app.state.sockets = calls, doors, Sockets(calls, doors)
             dispatcher = app.state.dispatcher = open_dispatcher(calls) if settings.rooms else None
             dispatching = asyncio.create_task(dispatcher.run(), name="dispatch") if dispatcher is not None else None
+            link = app.state.phone_link = PhoneLink(calls)
             try:
                 await calls.resume_all()
+                link.start()
                 yield
             finally:
+                await link.stop()
                 if dispatcher is not None and dispatching is not None:
                     dispatching.cancel()
                     await asyncio.wait({dispatching})

@@ -99,6 +99,10 @@ class Calls:
             live.task.add_done_callback(lambda _: file.unlink(missing_ok=True))
         return live
 
+    async def ring(self, started: CallStarted, leg: Leg) -> LiveCall:
+        """A call that came over telephones."""
+        return await self._begin(None, started, leg)
+
     async def _begin(self, user: str | None, started: CallStarted, leg: Leg) -> LiveCall:
         call_id = new_id()
         today = datetime.datetime.now().astimezone().date().isoformat()

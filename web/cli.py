@@ -1,4 +1,4 @@
-"""`sottovoce serve | agent | sign-in | doctor | listen`: what a person types."""
+"""`sottovoce serve | phone | agent | sign-in | doctor | listen`: what a person types."""
 
 import argparse
 import asyncio
@@ -18,6 +18,7 @@ from voice.legs import RoomsMissing
 from voice.legs.microphone import MicrophoneMissing, devices
 from voice.models.weights import WeightsRefused
 from voice.models.whisper import RecogniserFailed
+from voice.sip.accounts import SipRefused
 from web.api.more import missing
 from web.app import build_app
 from web.auth import Doors
@@ -154,6 +155,13 @@ async def fit(settings: Settings) -> int:
     return 0
 
 
+def phone(settings: Settings) -> int:
+    # Imported here: sippy's loop belongs to the thread that imports it, and nobody else needs it.
+    from web.phones.phone import serve_phones
+
+    return serve_phones(settings, _say)
+
+
 def _device(given: str) -> str | int:
     return int(given) if given.isdigit() else given
 
@@ -170,6 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("serve", "serve the pages and calls on this computer"),
         ("sign-in", "print a one-time link to sign in with"),
         ("doctor", "check what is here and what is missing"),
+        ("phone", "take telephone calls: softphones, PBXs and trunks by SIP, beside `sottovoce serve`"),
     ):
         commands.add_parser(name, help=told)
     kept = commands.add_parser("calls", help="what the ended calls of this server teach")
@@ -191,6 +200,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return asyncio.run(sign_in(settings))
             case "calls":
                 return asyncio.run(fit(settings))
+            case "phone":
+                return phone(settings)
             case "listen" if chosen.devices:
                 for each in devices():
                     print(f"{each.number:3}  {each.name}{'  (default)' if each.default else ''}")
@@ -219,6 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
         RecogniserFailed,
         PlaybookRefused,
         PlanRefused,
+        SipRefused,
     ) as refused:
         print(refused, file=sys.stderr)
         return 1

@@ -72,6 +72,11 @@ SETTINGS: Final = (
         "",
         "phones file (TOML): who is who on a telephone call, what may be dialled; empty is phones.toml in the data folder",
     ),
+    Setting(
+        "SOTTOVOCE_SIP",
+        "",
+        "SIP file (TOML) of `sottovoce phone`: softphones, trunks, passwords; empty is sip.toml in the data folder",
+    ),
     Setting("SOTTOVOCE_AGENT_ALONE", "0", "1: after a refusal the agent's own voice alone is coached"),
     Setting(
         "SOTTOVOCE_ANTHROPIC_KEY", "", "key of the Anthropic API; empty: `ANTHROPIC_API_KEY`, and without either the coach works alone"
@@ -118,6 +123,7 @@ class Settings:
     playbook: Path | None
     consent: Path | None
     phones: Path | None
+    sip: Path | None
     agent_alone: bool
     return_s: float
     upload_mb: int
@@ -207,6 +213,7 @@ class Settings:
             playbook=file("PLAYBOOK"),
             consent=file("CONSENT"),
             phones=file("PHONES"),
+            sip=file("SIP"),
             agent_alone=text("AGENT_ALONE") == "1",
             return_s=float(number("RETURN_S", 1, 86_400)),
             upload_mb=number("UPLOAD_MB", 1, 4096),

@@ -78,3 +78,15 @@ class RateResampler:
     def finish(self) -> NDArray[np.int16]:
         """The last samples, about two milliseconds; feed() nothing afterwards."""
         return self._resampler.finish()
+
+
+class OpusDecoder:
+    """Opus packets of one sender -> frames of 48 kHz. Raises FFmpegError for a damaged one."""
+
+    def __init__(self) -> None:
+        self._decoder: Any = av.CodecContext.create("opus", "r")
+        self._decoder.sample_rate = 48_000
+        self._decoder.layout = "stereo"
+
+    def feed(self, payload: bytes) -> list[Any]:
+        return list(self._decoder.decode(av.Packet(payload)))

@@ -1,4 +1,4 @@
-"""G.711, the code of telephone networks -> 16-bit samples. Pure; the formulas are those of ITU-T G.711."""
+"""G.711, the code of telephone networks <-> 16-bit samples. Pure; the formulas are those of ITU-T G.711."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -34,6 +34,24 @@ def mu_law(code: bytes) -> Samples:
 def a_law(code: bytes) -> Samples:
     """One sample per byte, at the rate of the line (8 kHz)."""
     return _A_LAW[np.frombuffer(code, np.uint8)]
+
+
+def _nearest(table: NDArray[np.int16], samples: Samples) -> bytes:
+    """The code whose sample is nearest."""
+    order = np.argsort(table, kind="stable")
+    levels = table[order].astype(np.int32)
+    between = (levels[1:] + levels[:-1]) / 2
+    return order[np.searchsorted(between, samples)].astype(np.uint8).tobytes()
+
+
+def to_mu_law(samples: Samples) -> bytes:
+    """The other way, for what we play: samples at 8 kHz."""
+    return _nearest(_MU_LAW, samples)
+
+
+def to_a_law(samples: Samples) -> bytes:
+    """The other way, for what we play: samples at 8 kHz."""
+    return _nearest(_A_LAW, samples)
 
 
 # As Twilio ("audio/x-mulaw") and Telnyx ("PCMU") name them.

@@ -1,0 +1,213 @@
+"""Real telephones for tests: the phone process, Debian's baresip and sipp, and recorded speech for both ends."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voice.legs.telephony import to_mu_law
+
+ROOT: Final = Path(__file__).parent.parent
+SCENES: Final = ROOT / "tests" / "data" / "sipp"
+AGENT_NUMBER: Final = "+13125550100"
+PROSPECT_NUMBER: Final = "+13125550177"
+PASSWORD: Final = "correct-horse"
+
+
+def need_phones() -> None:
+    for program, package in (("sipp", "sip-tester"), ("baresip", "baresip-core")):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing (apt-get install {package}; scripts/test --system does)")
+
+
+def free_port(kind: int = socket.SOCK_DGRAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def said(from_s: float, to_s: float) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The sample call's (agent, prospect), int16 at 8 kHz, what a telephone lets through."""
+    resampler = av.AudioResampler(format="s16p", layout="stereo", rate=8000)
+    with av.open(str(ROOT / "web" / "sample" / "call.flac")) as container:
+        blocks = [piece.to_ndarray() for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    sound = np.concatenate(blocks, axis=1)[:, int(from_s * 8000) : int(to_s * 8000)]
+    return sound[0], sound[1]
+
+
+def write_wav(file: Path, samples: NDArray[np.int16]) -> Path:
+    with wave.open(str(file), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(samples.tobytes())
+    return file
+
+
+def write_ulaw(file: Path, samples: NDArray[np.int16]) -> Path:
+    file.write_bytes(to_mu_law(samples))
+    return file
+
+
+class Process:
+    """A program whose output goes to a file; ended with the test."""
+
+    def __init__(self, command: list[str], log: Path, **environment: str) -> None:
+        self.log = log
+        with log.open("wb") as out:
+            env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, cwd=log.parent
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait(self, timeout_s: float) -> int:
+        return self.process.wait(timeout_s)
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(8)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class PhoneProcess(Process):
+    """`sottovoce phone` in a data folder, with the SIP file given."""
+
+    def __init__(self, data: Path, sip: str, **environment: str) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "sip.toml").write_text(sip)
+        self.data = data
+        super().__init__([sys.executable, "-m", "web.program", "phone"], data / "phone.log", SOTTOVOCE_DATA=str(data), **environment)
+        deadline = time.monotonic() + 60
+        while "are taken at" not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the phone process did not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.1)
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(5)
+            door.connect(str(self.data / "phone.sock"))
+            door.sendall(json.dumps(message).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(door.makefile().readline())
+            return answer
+
+    def state(self) -> dict[str, Any]:
+        return self.ask({"do": "state"})
+
+
+def until(check: Any, within_s: float = 10.0) -> Any:
+    """What ``check`` says once it says anything."""
+    deadline = time.monotonic() + within_s
+    while not (found := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s} s")
+        time.sleep(0.05)
+    return found
+
+
+def media_ports(calls: int = 12) -> list[int]:
+    """A range of ports that nobody uses now."""
+    wanted = calls * 8
+    for _ in range(50):
+        first = free_port() // 2 * 2
+        if first + wanted < 60_000:
+            return [first, first + wanted]
+    raise RuntimeError("no free ports")
+
+
+class Baresip(Process):
+    """A softphone that registers as ``user`` at ``server`` (host:port), speaks ``speech`` and writes what it hears."""
+
+    def __init__(
+        self, folder: Path, user: str, server: str, speech: Path, *, dial: str = "", for_s: int = 60, codec: str = "PCMU/8000/1"
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.port = folder, free_port()
+        rtp, rate = media_ports(2), 16_000 if codec.startswith("G722") else 8000
+        (folder / "config").write_text(
+            f"sip_listen 127.0.0.1:{self.port}\nnet_interface 127.0.0.1\naudio_source aufile,{speech}\naudio_player aufile,{folder}/unused.wav\n"
+            f"ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\nrtp_ports {rtp[0]}-{rtp[1]}\n"
+            "module_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule g722.so\nmodule aufile.so\nmodule sndfile.so\n"
+            f"module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nsnd_path {folder}\n"
+        )
+        (folder / "contacts").touch()
+        account = f"<sip:{user}@{server}>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs={codec}"
+        (folder / "accounts").write_text(account + "\n")
+        extra = ["-e", f"/dial {dial}"] if dial else []
+        super().__init__(["baresip", "-f", str(folder), "-t", str(for_s), *extra], folder / "baresip.log")
+
+    def heard(self) -> NDArray[np.int16]:
+        """What it decoded, at 8 kHz."""
+        files = sorted(self.folder.glob("dump-*-dec.wav"))
+        if not files:
+            return np.zeros(0, np.int16)
+        data = files[-1].read_bytes()[44:]  # its header's lengths are right only after the end
+        return np.frombuffer(data[: len(data) // 2 * 2], np.int16)
+
+
+class Sipp(Process):
+    """One run of a scene from tests/data/sipp; ``words`` replaces what stands between @ in it."""
+
+    def __init__(self, folder: Path, scene: str, server: str, *arguments: str, port: int = 0, **words: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        text = (SCENES / f"{scene}.xml").read_text()
+        for name, word in words.items():
+            text = text.replace(f"@{name}@", word)
+        file = folder / f"{scene}.xml"
+        file.write_text(text)
+        command = ["sipp", server, "-sf", str(file), "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", str(self.port), "-nostdin"]
+        command += ["-mp", str(media_ports(4)[0]), "-trace_err", "-trace_msg"]
+        super().__init__([*command, *(arguments or ("-m", "1"))], folder / f"{scene}.log", TERM="dumb")
+
+    def messages(self) -> str:
+        return "".join(file.read_text(errors="replace") for file in self.log.parent.glob("*messages.log"))
+
+
+@contextlib.contextmanager
+def ended(*processes: Process) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.stop()
+
+
+def likeness(heard: NDArray[np.int16], source: NDArray[np.int16]) -> float:
+    """The greatest normalised correlation of a piece of ``source`` (its loudest 2 s) with ``heard``, -1 to 1."""
+    size = 16_000
+    starts = range(0, max(1, len(source) - size), 4000)
+    begin = max(starts, key=lambda at: float(np.sum(source[at : at + size].astype(np.float64) ** 2)))
+    piece = source[begin : begin + size].astype(np.float64)
+    signal_ = heard.astype(np.float64)
+    if len(signal_) < len(piece):
+        return 0.0
+    n = 1 << (len(signal_) + len(piece)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(signal_, n) * np.conj(np.fft.rfft(piece, n)), n)[: len(signal_) - len(piece) + 1]
+    power = np.convolve(signal_**2, np.ones(len(piece)), "valid") if len(piece) < 2000 else _moving(signal_**2, len(piece))
+    return float(np.max(product / np.sqrt(np.maximum(power, 1.0) * np.sum(piece**2))))
+
+
+def _moving(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    return sums[size:] - sums[:-size]

@@ -1,0 +1,328 @@
+"""One bridged call: whoever calls us and whom we call for them, with the relay between and a copy of each side beside it."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventFail, CCEventRing, CCEventTry, CCEventUpdate
+from sippy.Exceptions.SdpParseError import SdpParseError
+from sippy.Rtp_proxy.session import Rtp_proxy_session
+from sippy.SipAddress import SipAddress
+from sippy.SipContact import SipContact
+from sippy.SipURL import SipURL
+from sippy.UA import UA
+
+from voice.sip.engine import Engine
+from voice.sip.sdp import Audio, SdpRefused, audio_of, heard
+
+SideName: TypeAlias = Literal["caller", "callee"]
+SIDES: Final[tuple[SideName, SideName]] = ("caller", "callee")
+_ONE_WAY_S: Final = 5.0
+_LOOK_S: Final = 5.0
+_GIVES_WAY: Final = frozenset({404, 408, 410, 480, 486, 487, 500, 502, 503, 504, 600, 603})  # then the next target is tried
+
+_OVER: Final = frozenset({"UaStateDisconnected", "UaStateFailed", "UaStateDead"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to call. ``uri``: the request's own, where it is not number@address (a phone's Contact). ``shown``: the number it sees."""
+
+    name: str
+    address: tuple[str, int]
+    number: str
+    uri: Any = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    shown: str = ""
+    ring_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Side:
+    """What we know of one end. ``packets``: so many came from it."""
+
+    party: dict[str, Any]
+    audio: Audio | None = None
+    signalled_from: str = ""
+    packets: int = 0
+    moved_at: float = 0.0
+    held: bool = False
+
+
+class Listener(Protocol):
+    """Who is told of a call; the server."""
+
+    def connected(self, call: "BridgedCall") -> None: ...
+
+    def changed(self, call: "BridgedCall", side: SideName) -> None: ...
+
+    def ended(self, call: "BridgedCall", reason: str) -> None: ...
+
+
+def contact(engine: Engine) -> Any:
+    """Ours, without the name that sippy gives it, which some programs take for a part of the address."""
+    return SipContact(address=SipAddress(url=SipURL(host=engine.shown, port=engine.port), hadbrace=True))
+
+
+class BridgedCall:
+    """``route``: asked once, with the number dialled; it calls go() or refuse(), now or later."""
+
+    def __init__(
+        self, engine: Engine, identity: str, parties: Mapping[SideName, dict[str, Any]], listener: Listener,
+        route: "Callable[[BridgedCall, str], None]", *, otherwise: str,
+    ) -> None:  # fmt: skip
+        self.id, self.otherwise, self._engine, self._listener, self._route = identity, otherwise, engine, listener, route
+        self.sides: dict[SideName, Side] = {name: Side(dict(parties[name])) for name in SIDES}
+        self.sip_id = ""
+        self.began_at, self.answered_at = time.time(), 0.0
+        self.announced = False
+        self.trouble = ""
+        self.figures: dict[str, Any] = {}
+        self.targets: list[Target] = []
+        self.session: Any = Rtp_proxy_session(engine.gc)
+        self.session.caller.raddress = self.session.callee.raddress = (engine.gc["_sip_address"], 0)
+        self.a: Any = UA(engine.gc, self._event, disc_cbs=(self._gone,), fail_cbs=(self._gone,))
+        self.a.lContact = contact(engine)
+        self.a.on_remote_sdp_change = self._caller_sdp
+        self.b: Any = None
+        self._offer: Any = None
+        self._ports: Mapping[str, int] = {}
+        self._over = False
+        self._look: Any = None
+
+    # ---- beginning
+
+    def receive(self, request: Any, transaction: Any) -> Any:
+        """The INVITE that makes it."""
+        self.sides["caller"].signalled_from = request.getSource()[0]
+        self.sip_id = str(request.getHFBody("call-id"))
+        return self.a.recvRequest(request, transaction)
+
+    def go(self, targets: list[Target]) -> None:
+        """Call the first of them; the others in turn when it does not answer."""
+        if self._over:
+            return
+        self.targets = list(targets)
+        self._next("Not Found" if not targets else "")
+
+    def refuse(self, code: int, why: str) -> None:
+        if not self._over:
+            self.a.recvEvent(CCEventFail((code, why)))
+            self._end("refused")
+
+    def hang_up(self, reason: str = "hung_up") -> None:
+        """Both sides."""
+        if self._over:
+            return
+        for ua in (self.a, self.b):
+            if ua is not None:
+                ua.recvEvent(CCEventDisconnect())
+        self._end(reason)
+
+    @property
+    def up(self) -> bool:
+        return self.answered_at > 0 and not self._over
+
+    def _next(self, why_not: str = "") -> None:
+        if not self.targets:
+            self.refuse(404 if why_not else 480, why_not or "Temporarily Unavailable")
+            return
+        target = self.targets.pop(0)
+        _, _, _, body, _, name = self._offer.getData()
+        if body is not None:
+            body = body.getCopy()
+            body.needs_update = False
+        event = CCEventTry((None, target.shown or self.sides["caller"].party["number"] or "anonymous", target.number, body, None, name))
+        event.max_forwards = self._offer.max_forwards
+        if target.uri is not None:
+            event.onUacSetupComplete = lambda ua: setattr(ua, "rTarget", target.uri.getCopy())
+        self.sides["callee"].party["trunk"] = target.name
+        self.sides["callee"].signalled_from = target.address[0]
+        self.b = UA(
+            self._engine.gc, self._event, username=target.user or None, password=target.password or None,
+            nh_address=target.address, expire_time=target.ring_s or None, disc_cbs=(self._gone,), fail_cbs=(self._gone,),
+        )  # fmt: skip
+        self.b.lContact = contact(self._engine)
+        self.b.on_remote_sdp_change = self._callee_sdp
+        self.b.recvEvent(event)
+
+    # ---- what the two sides do
+
+    def _event(self, event: Any, ua: Any) -> None:
+        if self._over:
+            return
+        if ua is self.a:
+            self._from_caller(event)
+        elif ua is self.b:
+            self._from_callee(event)
+
+    def _from_caller(self, event: Any) -> None:
+        if self._offer is None:
+            if not isinstance(event, CCEventTry):
+                self._end("hung_up")
+                return
+            self._offer = event
+            self._route(self, event.getData()[2] or "")
+        elif self.b is not None:
+            self._settle(event)
+            self.b.recvEvent(event)
+            if isinstance(event, CCEventConnect) and not self.answered_at:
+                self._connected()  # the answer came with the caller's ACK: it had offered nothing
+        if self._is_end(event):
+            self._end("hung_up")
+
+    def _from_callee(self, event: Any) -> None:
+        if not self.answered_at and self.targets and self._gives_way(event):
+            self._next()
+            return
+        self._settle(event)
+        if isinstance(event, CCEventRing) and event.getData()[0] == 100:
+            return
+        self.a.recvEvent(event)
+        if isinstance(event, CCEventConnect) and not self.answered_at:
+            self._connected()
+        elif self._is_end(event):
+            self._end("hung_up")
+
+    def _gives_way(self, event: Any) -> bool:
+        return isinstance(event, CCEventDisconnect) or (isinstance(event, CCEventFail) and event.getData()[0] in _GIVES_WAY)
+
+    def _is_end(self, event: Any) -> bool:
+        """A call that stands does not end because one side refuses to change it."""
+        return isinstance(event, CCEventDisconnect) or (isinstance(event, CCEventFail) and not self.answered_at)
+
+    def _connected(self) -> None:
+        self.answered_at = time.time()
+        self._look = self._engine.every(_LOOK_S, self._count)
+        self._listener.connected(self)
+
+    def _settle(self, event: Any) -> None:
+        """The relay's address stands in the body already; no later hand may write another."""
+        data = event.getData()
+        body = data[2] if isinstance(event, CCEventConnect | CCEventRing) and data else data if isinstance(event, CCEventUpdate) else None
+        if body is not None:
+            body.needs_update = False
+        if isinstance(event, CCEventConnect | CCEventUpdate) and self.answered_at:
+            self.tap(self._ports)  # the relay may have taken other ports
+
+    # ---- sound
+
+    def _caller_sdp(self, body: Any, done: Callable[..., None]) -> Any:
+        self._learn("caller", body)
+        return self.session.on_caller_sdp_change(body, done)
+
+    def _callee_sdp(self, body: Any, done: Callable[..., None]) -> Any:
+        self._learn("callee", body)
+        return self.session.on_callee_sdp_change(body, done)
+
+    def _learn(self, name: SideName, body: Any) -> None:
+        try:
+            found = audio_of(str(body))
+        except SdpRefused as refused:
+            raise SdpParseError(str(refused)) from refused
+        if not found:
+            raise SdpParseError("no sound is offered")
+        side = self.sides[name]
+        side.audio = found[0]
+        side.held = found[0].held
+        if self.answered_at:
+            self._listener.changed(self, name)
+
+    def formats(self, name: SideName) -> dict[str, list[Any]]:
+        """How to read what this side sends: payload type -> name, rate."""
+        own, other = self.sides[name].audio, self.sides["callee" if name == "caller" else "caller"].audio
+        if own is None or other is None:
+            return {}
+        return {str(number): [coding.name, coding.rate] for number, coding in heard(own, other).items()}
+
+    def tap(self, ports: Mapping[str, int]) -> None:
+        """Copies of each side's packets to these ports of this machine, until the call ends."""
+        self._ports = ports
+        session = self.session
+        if session is None or not ports:
+            return
+        for name, ours, theirs in (("caller", session.from_tag, session.to_tag), ("callee", session.to_tag, session.from_tag)):
+            audio = self.sides[name].audio  # type: ignore[index]  # one of the two
+            if name in ports and audio is not None:
+                session.rtpp_seq.send_command(f"C {session.call_id}-{audio.number} udp:127.0.0.1:{ports[name]} {ours} {theirs}", _nothing)
+
+    def _count(self) -> None:
+        if self.session is not None:
+            audio = self.sides["caller"].audio
+            self.session.stats(self._counted, audio.number if audio is not None else 0)
+
+    def _counted(self, figures: tuple[int, int, int, int, int] | None) -> None:
+        """ttl, packets from the caller, from the callee, passed on, thrown away: as rtp-io counts them."""
+        if figures is None or self._over:
+            return
+        now = time.time()
+        for name, packets in zip(SIDES, figures[1:3], strict=True):
+            side = self.sides[name]
+            if packets != side.packets:
+                side.packets, side.moved_at = packets, now
+        self.trouble = self._one_way(now)
+
+    def _one_way(self, now: float) -> str:
+        if now - self.answered_at < _ONE_WAY_S:
+            return ""
+        silent = [name for name in SIDES if not self.sides[name].packets]
+        if len(silent) != 1 or self.sides[silent[0]].held or self.sides[_other(silent[0])].held:
+            return ""
+        return f"no sound has come from the {silent[0]}: {cause(self.sides[silent[0]])}"
+
+    def quiet_s(self) -> float:
+        """For how long no packet has come from either side."""
+        return time.time() - max(self.answered_at, *(side.moved_at for side in self.sides.values()))
+
+    # ---- end
+
+    def _gone(self, *_: Any) -> None:
+        """A side's dialog is over. Its event, which ends the other's, follows at once; this is for the case that none does."""
+        self._engine.after(1.0, self._surely_over)
+
+    def _surely_over(self) -> None:
+        gone = [ua for ua in (self.a, self.b) if ua is not None and type(ua.state).__name__ in _OVER]
+        if self.a in gone or (self.answered_at and gone):
+            self.hang_up()
+
+    def _end(self, reason: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._look is not None:
+            self._look.cancel()
+        for ua in (self.a, self.b):
+            if ua is not None:
+                ua.on_remote_sdp_change = None
+        session, self.session = self.session, None
+        session.delete()
+        self._listener.ended(self, reason)
+
+
+def cause(side: Side) -> str:
+    """Why no sound comes from a side, as far as its own words tell."""
+    if side.audio is None:
+        return "it never said where its sound comes from"
+    said, seen = side.audio.address, side.signalled_from
+    if said != seen and _private(said) and not _private(seen):
+        return f"it stands behind a router (NAT) and wrote its private address {said} into the session description; switch on STUN or ICE there"
+    if said != seen:
+        return (
+            f"its session description names {said}, its signalling comes from {seen}: a wrong address, or a media gateway that is shut off"
+        )
+    return "a firewall between it and our media ports, or its microphone sends nothing"
+
+
+def _private(address: str) -> bool:
+    return ipaddress.ip_address(address).is_private
+
+
+def _other(name: SideName) -> SideName:
+    return "callee" if name == "caller" else "caller"
+
+
+def _nothing(*_: Any) -> None:
+    pass

@@ -1,0 +1,41 @@
+"""`sottovoce phone`: the phone process with this installation's files. It needs neither the database nor the recogniser."""
+
+import signal
+import sys
+from collections.abc import Callable
+
+from voice.sip.accounts import NAME, SipRefused, read
+from voice.sip.door import NAME as DOOR
+from voice.sip.server import Dialled, SipServer
+from web.phones.plan import PlanFile, PlanRefused, plan_file
+from web.settings import SettingRefused, Settings
+
+
+def serve_phones(settings: Settings, say: Callable[[str], None]) -> int:
+    """Until SIGINT or SIGTERM. Raises SipRefused or PlanRefused; each message is for a person."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    accounts = read(settings.sip or settings.data / NAME)
+    plan = plan_file(settings.data, settings.phones)
+    server = SipServer(accounts, settings.data, settings.data / DOOR, lambda number: weighed(plan, number))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: server.stop())
+    try:
+        server.run(lambda: say(f"Phones are taken at {accounts.listen.address}:{accounts.listen.port} (UDP)"))
+    except OSError as failure:
+        raise SipRefused(f"Phones cannot be taken at {accounts.listen.address}:{accounts.listen.port}: {failure}") from failure
+    return 0
+
+
+def main() -> int:
+    """The command, as a program of its own."""
+    try:
+        return serve_phones(Settings.read(), lambda line: print(line, flush=True))
+    except (SipRefused, PlanRefused, SettingRefused) as refused:
+        print(refused, file=sys.stderr)
+        return 1
+
+
+def weighed(plan: PlanFile, number: str) -> Dialled:
+    """What the rules say that need no list."""
+    verdict = plan.current().dialing.weigh(number)
+    return Dialled(verdict.number, verdict.why, emergency=verdict.refused == "emergency")
