@@ -122,6 +122,10 @@ class BridgedCall:
                 ua.recvEvent(CCEventDisconnect())
         self._end(reason)
 
+    def drop(self) -> None:
+        """It never came to be."""
+        self._end("refused")
+
     @property
     def up(self) -> bool:
         return self.answered_at > 0 and not self._over

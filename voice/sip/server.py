@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from sippy.Exceptions.SipHandlingError import SipHandlingError
+from sippy.Exceptions.SipParseError import SipParseError
 
 from voice.sip.accounts import Accounts, Phone, SipRefused, Trunk
 from voice.sip.bridge import SIDES, BridgedCall, SideName, Target
@@ -68,6 +70,16 @@ class SipServer:
 
     def _request(self, request: Any, transaction: Any) -> Any:
         """(answer, on cancel, on no ACK), or None for no answer."""
+        try:
+            return self._taken(request, transaction)
+        except (SipHandlingError, SipParseError):
+            raise  # sippy answers what these say
+        except Exception as failure:  # a stranger's oddity that nobody foresaw; without an answer he would ask again and again
+            self.counts["failed"] += 1
+            logger.warning("sip request", failure=type(failure).__name__)
+            return request.genResponse(400, "Bad Request"), None, None
+
+    def _taken(self, request: Any, transaction: Any) -> Any:
         method = request.getMethod()
         if request.getHFBody("to").getTag() is not None:
             return request.genResponse(481, "Call Leg/Transaction Does Not Exist"), None, None
@@ -101,7 +113,11 @@ class SipServer:
         self.calls[call.id] = call
         self._sources[name] += 1
         self.counts["calls"] += 1
-        return call.receive(request, transaction)
+        try:
+            return call.receive(request, transaction)
+        except Exception:  # its session description, most often; sippy answers, and nothing of it may stay here
+            call.drop()
+            raise
 
     def _call(self, request: Any, source: Phone | Trunk, name: str) -> BridgedCall:
         caller = request.getHFBody("from").getUrl()

@@ -59,6 +59,13 @@ def phones(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> I
     process.stop()
 
 
+@pytest.fixture(autouse=True)
+def _no_call_stays(phones: PhoneProcess) -> Iterator[None]:
+    """Whatever a test did, its calls are over in the phone process too."""
+    yield
+    until(lambda: not phones.state()["calls"], 5)
+
+
 @pytest.fixture
 def server(ports: dict[str, int]) -> str:
     return f"127.0.0.1:{ports['own']}"
