@@ -124,14 +124,18 @@ class Call:
 
     # ---- what people do
 
-    async def consent(self, state: ConsentState, *, by: str, record: bool | None = None, claude: bool | None = None) -> None:
-        """Somebody's word about consent. Raises ConsentRefused when that change is not possible."""
+    async def consent(
+        self, state: ConsentState, *, by: str, record: bool | None = None, claude: bool | None = None, told: str = ""
+    ) -> None:
+        """Somebody's word about consent; ``told``: what a machine told the other side, word for word, for the record.
+
+        Raises ConsentRefused when that change is not possible."""
         now = self.state.consent
         if now is None:
             raise ValueError("the call has not begun")
         loud = any(notice == "on_loudspeaker" for notice, _ in self.state.notices)
         places = {"agent_state": self.started.agent_state, "prospect_state": self.started.prospect_state}
-        changed = self._parts.consent.change(now, state, **places, by=by, record=record, claude=claude, loudspeaker=loud)
+        changed = self._parts.consent.change(now, state, **places, by=by, record=record, claude=claude, loudspeaker=loud, told=told)
         await self._set_consent(changed)
 
     async def card_change(self, card: str, change: str) -> None:

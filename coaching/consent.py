@@ -79,14 +79,15 @@ class ConsentPolicy:
 
     def change(
         self, now: ConsentChanged, state: ConsentState, *, agent_state: str, prospect_state: str, by: str,
-        record: bool | None = None, claude: bool | None = None, loudspeaker: bool = False,
+        record: bool | None = None, claude: bool | None = None, loudspeaker: bool = False, told: str = "",
     ) -> ConsentChanged:  # fmt: skip
-        """The consent after somebody's word. Raises ConsentRefused."""
+        """The consent after somebody's word; what was ``told`` is written beside the rule. Raises ConsentRefused."""
         if state not in _ALLOWED[now.state] and state != now.state:
             raise ConsentRefused(f"consent cannot go from {now.state} to {state}")
         record = now.record if record is None else record
         claude = now.claude if claude is None else claude
-        return self._decide(state, agent_state, prospect_state, record=record, claude=claude, by=by, loudspeaker=loudspeaker)
+        changed = self._decide(state, agent_state, prospect_state, record=record, claude=claude, by=by, loudspeaker=loudspeaker)
+        return changed.model_copy(update={"rule": f"{changed.rule}; {told}"}) if told else changed
 
     def _decide(
         self, state: ConsentState, agent_state: str, prospect_state: str, *, record: bool, claude: bool, by: str, loudspeaker: bool

@@ -21,7 +21,11 @@ from web.database import StoreAway
 from web.guard import Guard
 from web.holding import Holder
 from web.live import Sockets
+from web.phones.asterisk import Asterisk
+from web.phones.carriers import Carriers
 from web.phones.link import PhoneLink
+from web.phones.routes import router as carriers_router
+from web.phones.ways import Ways
 from web.problems import install, problem
 from web.settings import Settings
 from web.store import Store
@@ -46,9 +50,12 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
             dispatcher = app.state.dispatcher = open_dispatcher(calls) if settings.rooms else None
             dispatching = asyncio.create_task(dispatcher.run(), name="dispatch") if dispatcher is not None else None
             link = app.state.phone_link = PhoneLink(calls)
+            app.state.ways = Ways()
+            app.state.carriers, app.state.asterisk = Carriers(calls, app.state.ways), Asterisk(calls, app.state.ways)
             try:
                 await calls.resume_all()
                 link.start()
+                await app.state.asterisk.start()
                 yield
             finally:
                 await link.stop()
@@ -57,6 +64,8 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
                     await asyncio.wait({dispatching})
                     await dispatcher.rooms.aclose()
                 await app.state.sockets.going_down()
+                await app.state.carriers.going_down()
+                await app.state.asterisk.stop()
                 await calls.close()
                 await bus.aclose()
                 if shared.claude is not None:
@@ -90,6 +99,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     app.include_router(conversations.router)
     app.include_router(phones_api.router)
     app.include_router(rooms.router)
+    app.include_router(carriers_router)
     _sockets(app)
     _pages(app)
     return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))

@@ -47,6 +47,7 @@ _REFUSED: Final[dict[str, type[Exception]]] = {
     "KeyError": KeyError,
     "UnknownCall": LookupError,
 }
+STREAMED: Final = frozenset({"twilio", "telnyx", "audiosocket"})  # ways in whose sound never comes back once it broke off
 
 
 class UnknownCall(LookupError):
@@ -86,6 +87,10 @@ class Calls:
     async def start(self, user: str | None, started: CallStarted) -> LiveCall:
         """A call whose sound comes by WebRTC."""
         return await self._begin(user, started, WebRtcLeg(WebRtcSettings(stun=self.settings.stun)))
+
+    async def ring(self, started: CallStarted, leg: Leg, user: str | None = None) -> LiveCall:
+        """A call that came over telephones; its sound is this leg's."""
+        return await self._begin(user, started, leg)
 
     async def replay(self, user: str | None, file: Path, agent: Literal["left", "right", "mono"], pace: float) -> LiveCall:
         """A recording as a call; the file is deleted when it has been heard."""
@@ -158,7 +163,8 @@ class Calls:
         if holding is not None:
             holding.log.last = state.last
         log, recorder = holding.log if holding else CallLog(self.store, call_id, state.last), self._recorder(call_id)
-        if state.started.mode in ("replay", "listen") or state.ended is not None:
+        gone = state.started.mode in ("replay", "listen") or state.started.line.way in STREAMED  # nobody sends it again
+        if gone or state.ended is not None:
             await self._close_log(log, state, "the server was stopped")
             if holding is not None:
                 await holding.done()

@@ -57,6 +57,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._app.app.state.sockets.going_down()  # else uvicorn waits for them
+        await self._app.app.state.carriers.going_down()
         await super().shutdown(sockets)
 
 

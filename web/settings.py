@@ -77,6 +77,13 @@ SETTINGS: Final = (
         "",
         "SIP file (TOML) of `sottovoce phone`: softphones, trunks, passwords; empty is sip.toml in the data folder",
     ),
+    Setting("SOTTOVOCE_PHONE_CALLS", "20", "telephone calls coached at a time; a further one is connected without coaching"),
+    Setting("SOTTOVOCE_TWILIO_TOKEN", "", "Twilio's auth token, by which its requests are known; empty: none is taken"),
+    Setting("SOTTOVOCE_TELNYX_KEY", "", "Telnyx's public key (base64), by which its requests are known; empty: none is taken"),
+    Setting("SOTTOVOCE_AUDIOSOCKET", "", "address and port on which Asterisk's AudioSocket is taken (127.0.0.1:9092); empty: none is"),
+    Setting(
+        "SOTTOVOCE_AUDIOSOCKET_SECRET", "", "what Asterisk's dial plan shows when it announces a call; needed with SOTTOVOCE_AUDIOSOCKET"
+    ),
     Setting("SOTTOVOCE_AGENT_ALONE", "0", "1: after a refusal the agent's own voice alone is coached"),
     Setting(
         "SOTTOVOCE_ANTHROPIC_KEY", "", "key of the Anthropic API; empty: `ANTHROPIC_API_KEY`, and without either the coach works alone"
@@ -124,6 +131,11 @@ class Settings:
     consent: Path | None
     phones: Path | None
     sip: Path | None
+    phone_calls: int
+    twilio_token: str = field(repr=False)
+    telnyx_key: str
+    audiosocket: tuple[str, int] | None
+    audiosocket_secret: str = field(repr=False)
     agent_alone: bool
     return_s: float
     upload_mb: int
@@ -214,6 +226,11 @@ class Settings:
             consent=file("CONSENT"),
             phones=file("PHONES"),
             sip=file("SIP"),
+            phone_calls=number("PHONE_CALLS", 0, 1000),
+            twilio_token=text("TWILIO_TOKEN"),
+            telnyx_key=text("TELNYX_KEY"),
+            audiosocket=_audiosocket(text("AUDIOSOCKET"), text("AUDIOSOCKET_SECRET")),
+            audiosocket_secret=text("AUDIOSOCKET_SECRET"),
             agent_alone=text("AGENT_ALONE") == "1",
             return_s=float(number("RETURN_S", 1, 86_400)),
             upload_mb=number("UPLOAD_MB", 1, 4096),
@@ -235,3 +252,14 @@ class Settings:
         """Origins that may change anything here: this computer's names with our port, and those that were set."""
         own = {f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost", "[::1]", self.host)}
         return frozenset(own | set(self.origins))
+
+
+def _audiosocket(text: str, secret: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise SettingRefused(f"{PREFIX}AUDIOSOCKET is an address and a port, such as 127.0.0.1:9092, not {text!r}.")
+    if len(secret) < 12:
+        raise SettingRefused(f"{PREFIX}AUDIOSOCKET needs {PREFIX}AUDIOSOCKET_SECRET, twelve characters or more.")
+    return host.strip("[]"), int(port)

@@ -5,7 +5,7 @@ The protocol, from Asterisk's documentation: one byte of kind, two of length (bi
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,15 +185,19 @@ class AudioSocketServer:
     """
 
     def __init__(self, *, most: int = 200, name_s: float = 5.0) -> None:
-        self._expected: dict[UUID, tuple[AudioSocketLeg, Speaker]] = {}
+        self._expected: dict[UUID, tuple[AudioSocketLeg, Speaker, Callable[[], Awaitable[None]] | None]] = {}
         self._most, self._name_s = most, name_s
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.refused = 0
 
-    def expect(self, uuid: UUID, leg: AudioSocketLeg, speaker: Speaker) -> None:
-        """A connection of this name will be this speaker of this call, once."""
-        self._expected[uuid] = (leg, speaker)
+    def expect(self, uuid: UUID, leg: AudioSocketLeg, speaker: Speaker, came: Callable[[], Awaitable[None]] | None = None) -> None:
+        """A connection of this name will be this speaker of this call, once. ``came`` is awaited before its first sound is heard."""
+        self._expected[uuid] = (leg, speaker, came)
+
+    def forget(self, uuid: UUID) -> None:
+        """Nobody came, and nobody need come any more."""
+        self._expected.pop(uuid, None)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Returns the port."""
@@ -238,5 +242,7 @@ class AudioSocketServer:
         name, *rest = messages
         if not isinstance(name, SocketNamed) or name.uuid not in self._expected:
             raise LegRefused("No call expects this AudioSocket connection.")
-        leg, speaker = self._expected.pop(name.uuid)
+        leg, speaker, came = self._expected.pop(name.uuid)
+        if came is not None:
+            await came()
         await leg.hear(speaker, connection, reader, rest)

@@ -154,6 +154,10 @@ class _TrackSound:
     def tick(self, now_ms: float) -> list[tuple[int, Samples]]:
         return [stretch for ready in self._order.tick(now_ms) for stretch in self._stretches(ready)]
 
+    @property
+    def given_up(self) -> int:
+        return self._order.given_up
+
     def waiting(self) -> int | None:
         sound = self._order.waiting()
         return None if sound is None else sound.timestamp_ms * SAMPLES_PER_MS
@@ -211,6 +215,11 @@ class MediaStreamLeg:
     def mute(self, speaker: Speaker, muted: bool) -> None:
         """A muted side's frames go on, as silence."""
         self.items.mute(speaker, muted)
+
+    @property
+    def given_up(self) -> int:
+        """Messages of either track that never came, or came too late."""
+        return sum(sound.given_up for sound in self._tracks.values())
 
     def disconnected(self) -> None:
         """The stream is over; carriers end it with the call and never take it up again."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from web.api.bodies import Body
@@ -70,6 +71,26 @@ class PlanGiven(Body):
     text: Annotated[str, Field(max_length=65_536)]
 
 
+class WayView(BaseModel):
+    """How a way in stands; web/phones/ways.py says what each field means."""
+
+    way: str
+    on: bool
+    where: str
+    wrong: str
+    live: int
+    taken: int
+    refused: int
+    refusal: str
+    refused_at: float | None
+    last_at: float | None
+    lost_chunks: int
+
+
+class WaysView(BaseModel):
+    ways: list[WayView]
+
+
 class DialingView(BaseModel):
     number: str
     refused: str
@@ -130,6 +151,11 @@ async def change(given: PlanGiven, user: SignedIn, calls: TheCalls) -> PlanView:
     except OSError as failure:
         raise Problem(409, f"The phones file cannot be written: {failure.strerror}.") from failure
     return await plan(user, calls)
+
+
+@router.get("/phones/ways")
+async def ways(_user: SignedIn, request: Request) -> WaysView:
+    return WaysView(ways=[WayView(**asdict(state)) for state in request.app.state.ways.states.values()])
 
 
 @router.get("/phones/dialing")
