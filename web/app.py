@@ -163,7 +163,7 @@ def _pages(app: FastAPI) -> None:
         page = UI / "index.html"
         return FileResponse(page) if page.exists() else _sentence(200, "The front end is not built; run <code>scripts/setup</code>.")
 
-    for path in ("/", "/calls", "/calls/{call}", "/overlay"):
+    for path in ("/", "/calls", "/calls/{call}", "/overlay", "/settings"):
         app.add_api_route(path, front_end, methods=["GET"], include_in_schema=False)
 
     @app.get("/sample/{path:path}", **hidden)  # type: ignore[arg-type]  # as above

@@ -100,7 +100,8 @@ class Server:
 
     def client(self) -> httpx.AsyncClient:
         headers = {"origin": self.url, "cookie": f"sottovoce_session={self.cookie}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        limits = httpx.Limits(keepalive_expiry=2.0)  # before the server's 5 s, or a request meets a connection that is just being closed
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, limits=limits)
 
     def socket(self, path: str) -> Any:
         headers = {"cookie": f"sottovoce_session={self.cookie}"}

@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from scripts.programs.callers import Server
+from scripts.programs.forks import Twilio
 from tests.web.browser.people import CHROMIUM, DATA, FLAGS, ROOT, SCREENSHOTS
 
 Launch = Callable[..., Any]
@@ -18,7 +19,7 @@ Launch = Callable[..., Any]
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server process for all browsers, as a brokerage has one."""
-    server = Server.start(tmp_path_factory.mktemp("served"))
+    server = Server.start(tmp_path_factory.mktemp("served"), **Twilio.environment())
     yield server
     server.stop()
 

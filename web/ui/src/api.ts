@@ -52,3 +52,24 @@ export const fate = (id: string, card: string, change: "thumbs_up" | "thumbs_dow
 export const end = (id: string) => ask<CallView>("POST", `/api/calls/${id}/end`, { reason: "hung_up" });
 export const outcome = (id: string, chosen: string) => ask<CallView>("POST", `/api/calls/${id}/outcome`, { outcome: chosen });
 export const remove = (id: string) => ask<void>("DELETE", `/api/calls/${id}`);
+
+export interface Way {
+  way: string; on: boolean; where: string; wrong: string; live: number; taken: number; refused: number; refusal: string;
+  refused_at: number | null; last_at: number | null; lost_chunks: number;
+}
+export interface Plan {
+  file: string; text: string; refusal: string; country: string; rules: { fits: string; who: string }[];
+  open: string[]; premium: string[]; hours: number[]; announcement: string;
+}
+export interface DoNotCall {
+  entries: { number: string; at: number; why: string }[];
+  removed: { number: string; listed_at: number; listed_why: string; at: number; by: string; why: string }[];
+}
+export interface Weighed { number: string; refused: string; why: string }
+export const ways = () => ask<{ ways: Way[] }>("GET", "/api/phones/ways");
+export const plan = () => ask<Plan>("GET", "/api/phones/plan");
+export const changePlan = (text: string) => ask<Plan>("PUT", "/api/phones/plan", { text });
+export const weigh = (number: string) => ask<Weighed>("GET", `/api/phones/dialing?${new URLSearchParams({ number })}`);
+export const doNotCall = (q = "") => ask<DoNotCall>("GET", `/api/do-not-call?${new URLSearchParams({ q })}`);
+export const putOn = (number: string, why: string) => ask<void>("POST", "/api/do-not-call", { number, why });
+export const takeOff = (number: string, why: string) => ask<DoNotCall>("POST", "/api/do-not-call/remove", { number, why });

@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { takeUp } from "./call/begin";
+import * as ringing from "./call/ringing";
 import { listen } from "./overlay/keys";
 import { Frame } from "./pages/frame";
 import "./styles/base.css";
@@ -9,4 +10,4 @@ import "./theme";
 
 listen(document);
 render(<Frame />, document.getElementById("app") as HTMLElement);
-void takeUp();
+void takeUp().finally(ringing.listen);

@@ -6,6 +6,7 @@ export type Mode = "sample" | "microphone" | "tab" | "browser" | "replay" | "lis
 export type Change = "taken_back" | "used" | "helpful" | "dismissed" | "expired" | "thumbs_up" | "thumbs_down";
 
 export interface Contact { id: string | null; name: string; number: string; lead_id: string }
+export interface PhoneLine { way: string; direction: "" | "inbound" | "outbound" | "internal"; caller: string; callee: string; id: string }
 export interface Word { text: string; start_ms: number; end_ms: number; probability: number }
 
 export interface Card {
@@ -68,7 +69,7 @@ export interface Consent { state: ConsentState; transcribe: boolean; record: boo
 
 export interface CallView {
   id: string; mode: Mode; state: "live" | "ended"; started_at: number | null; ended_at: number | null;
-  contact: Contact | null; agent_name: string; consent: Consent; transcript: Line[];
+  contact: Contact | null; agent_name: string; line: PhoneLine | null; consent: Consent; transcript: Line[];
   cards: (Card & { state: string; changes: Change[]; shown_ms?: number })[];
   sheet: Record<string, Slot>; stage: string;
   notices: { notice: string; speaker: Speaker | null; detail: string }[];

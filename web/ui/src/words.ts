@@ -8,7 +8,7 @@ const NAMES: Record<string, string> = {
   objection_response: "Objection", neutral_answer: "Stay neutral", compliance_warning: "Careful", empathy: "Acknowledge",
   close_now: "Ask now", missing_question: "Ask", wrong_fact: "Correct it", let_them_talk: "Let them talk", market_fact: "Market",
   document_fact: "Document", voicemail_message: "Voicemail", screening_answer: "Screening",
-  sample: "Sample call", microphone: "Practice", tab: "Another tab", browser: "Call by link", replay: "Recording", listen: "This computer",
+  sample: "Sample call", microphone: "Practice", tab: "Another tab", browser: "Call by link", replay: "Recording", listen: "This computer", phone: "Telephone",
   self_serve: "Alone", stall: "Brush-off", decision_maker: "Somebody else decides",
 };
 

@@ -158,7 +158,7 @@ export async function takeUp(): Promise<void> {
     const view = await api.read(kept.id);
     if (view.state !== "live") return live.forget();
     live.follow(view);
-    live.carried.value = false;
+    live.carried.value = kept.mode === "phone"; // its sound never was this page's
     if (kept.mode === "browser") seated(kept.id, await microphone());
   } catch (failure) {
     if (failure instanceof api.Refused) live.forget();

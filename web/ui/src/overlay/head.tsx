@@ -20,7 +20,7 @@ export function Head() {
     <header class="o-head">
       <span class={`lamp ${tone}`} aria-hidden="true" />
       <span class="o-state" role="status">{word}</span>
-      <span class="o-who">{contact?.name}</span>
+      <span class="o-who">{contact?.name || contact?.number}</span>
       <span class="o-asks">
         {ended !== null ? "" : asked.share && share != null ? `You talk ${Math.round(share * 20) * 5} %` : asked.pace ? "A little slower" : ""}
       </span>

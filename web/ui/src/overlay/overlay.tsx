@@ -43,12 +43,13 @@ function Ready() {
 
 function Controls() {
   const live_ = live.busy.value;
+  const phone = live.call.value.mode === "phone"; // the people talk elsewhere; this ends the coaching only
   return (
     <footer class="controls">
       {live_ ? (
         <>
-          <button type="button" class="hang-up" data-testid="hang-up" title="⇧E" onClick={() => void live.hangUp()}>Hang up</button>
-          <button type="button" class="quiet" aria-pressed={live.muted.value} onClick={live.mute}>{live.muted.value ? "Muted" : "Mute"} <kbd>M</kbd></button>
+          <button type="button" class="hang-up" data-testid="hang-up" title="⇧E" onClick={() => void live.hangUp()}>{phone ? "Stop coaching" : "Hang up"}</button>
+          {!phone && <button type="button" class="quiet" aria-pressed={live.muted.value} onClick={live.mute}>{live.muted.value ? "Muted" : "Mute"} <kbd>M</kbd></button>}
         </>
       ) : (
         <button type="button" class="quiet" data-testid="read-call" onClick={() => live.id.peek() && go(`/calls/${live.id.peek()}`)}>Read the call</button>

@@ -6,12 +6,14 @@ import { toggle } from "../theme";
 import { CallPage } from "./call";
 import { Calls } from "./calls";
 import { Home } from "./home";
+import { Settings } from "./settings";
 
 /** The one navigation: a later page adds its line here. */
 const PAGES = [
   { path: "/", name: "Begin", at: (p: string) => p === "/" },
   { path: "/overlay", name: "Live", at: (p: string) => p === "/overlay" },
   { path: "/calls", name: "Calls", at: (p: string) => p.startsWith("/calls") },
+  { path: "/settings", name: "Phones", at: (p: string) => p === "/settings" },
 ];
 
 function Page({ at }: { at: string }) {
@@ -19,6 +21,7 @@ function Page({ at }: { at: string }) {
   const one = /^\/calls\/([^/]+)$/.exec(at)?.[1];
   if (one !== undefined) return <CallPage key={one} id={one} />;
   if (at === "/calls") return <main class="page"><Calls heading /></main>;
+  if (at === "/settings") return <Settings />;
   return <Home />;
 }
 
