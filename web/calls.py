@@ -88,10 +88,6 @@ class Calls:
         """A call whose sound comes by WebRTC."""
         return await self._begin(user, started, WebRtcLeg(WebRtcSettings(stun=self.settings.stun)))
 
-    async def ring(self, started: CallStarted, leg: Leg, user: str | None = None) -> LiveCall:
-        """A call that came over telephones; its sound is this leg's."""
-        return await self._begin(user, started, leg)
-
     async def replay(self, user: str | None, file: Path, agent: Literal["left", "right", "mono"], pace: float) -> LiveCall:
         """A recording as a call; the file is deleted when it has been heard."""
         started = CallStarted(mode="replay")
