@@ -34,7 +34,7 @@ from web.log import CallLog, Viewer, append_late
 from web.recordings import Recorder
 from web.settings import Settings
 from web.store import Store, new_id
-from web.tables import calls, events, links
+from web.tables import calls, events, links, rooms
 
 logger = structlog.get_logger()
 _END_S: Final = 15.0
@@ -315,6 +315,10 @@ class Calls:
         if self.holder is None or call_id in self.live:
             return False
         return await self.store.row(sa.select(calls.c.id).where(calls.c.id == call_id, calls.c.ended_at.is_(None))) is not None
+
+    async def in_room(self, call_id: str) -> bool:
+        """Whether this call is held in a LiveKit room."""
+        return await self.store.row(sa.select(rooms.c.call).where(rooms.c.call == call_id)) is not None
 
     # ---- showing
 

@@ -13,6 +13,7 @@ from voice.legs import LegRefused
 from voice.legs.webrtc_peer import WebRtcLeg
 from web.auth import SEAT, Doors
 from web.calls import Calls, LiveCall
+from web.commands import NotAnswered
 from web.database import StoreAway
 from web.log import Replaced, TooSlow, Viewer
 from web.store import PAGE
@@ -104,6 +105,10 @@ class Sockets:
             await socket.close(NOT_SIGNED_IN)
             return
         live = self._calls.live.get(call_id)
+        if live is None and speaker == "prospect" and await self._calls.in_room(call_id):
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError, TooSlow):
+                await self._beside_room(socket, call_id)
+            return
         if live is None or not isinstance(live.leg, WebRtcLeg):
             # Where another process runs it, a proxy that keeps a call's browsers together leads there, or it comes to us.
             await socket.close(NO_CALL if live is not None or not await self._calls.elsewhere(call_id) else GOING_DOWN)
@@ -121,6 +126,41 @@ class Sockets:
             if self._seats.get((call_id, speaker)) is socket:
                 del self._seats[call_id, speaker]
                 await self._tell_other(call_id, speaker, {"from": "server", "kind": "present", "present": False})
+
+    async def _beside_room(self, socket: WebSocket, call_id: str) -> None:
+        """The other person's voice is in a LiveKit room; here is only their say about consent."""
+        viewer, calls = Viewer(), self._calls
+        self._open.add(socket)
+        try:
+            async with calls.shown_to(viewer, call_id):
+                state = await calls.state(call_id)
+                given = state.consent
+                said: dict[str, Any] = {"consent": given.state if given else "unknown", "record": given is not None and given.record}
+                said |= {"claude": given is not None and given.claude, "sentence": ""}
+                await _send(socket, {"from": "server", "kind": "welcome", "speaker": "prospect", "present": False, **said})
+                telling = asyncio.create_task(_tell_consent(socket, viewer), name="seat watches")
+                try:
+                    while True:
+                        await self._said_beside_room(socket, call_id, await _message(socket))
+                finally:
+                    telling.cancel()
+                    await asyncio.wait({telling})
+        finally:
+            self._open.discard(socket)
+
+    async def _said_beside_room(self, socket: WebSocket, call_id: str, message: dict[str, Any] | None) -> None:
+        try:
+            match message:
+                case {"to": "server", "kind": "consent", "state": "granted" | "refused" | "revoked" as state}:
+                    record, claude = _yes(message, "record"), _yes(message, "claude")
+                    await self._calls.consent(call_id, state, by="prospect", record=record, claude=claude)
+                case {"to": "server", "kind": "hang_up"}:
+                    await self._calls.end(call_id, "hung_up")
+                case _:
+                    await _send(socket, {"from": "server", "kind": "error", "detail": "This is no message of the protocol."})
+        except (ConsentRefused, NotAnswered, StoreAway, LookupError, ValueError) as refused:
+            detail = str(refused) if isinstance(refused, ConsentRefused) else "That did not work. Try again in a moment."
+            await _send(socket, {"from": "server", "kind": "error", "detail": detail})
 
     async def _seated(self, socket: WebSocket, live: LiveCall, speaker: str) -> None:
         call_id = live.call.id
@@ -184,21 +224,10 @@ class Sockets:
                 await error("This is no message of the protocol.")
 
     async def _watch(self, socket: WebSocket, live: LiveCall) -> None:
-        """Tells this seat of consent and of the end; nothing else of the call's log passes here."""
         viewer = Viewer()
         live.log.viewers.add(viewer)
         try:
-            while True:
-                item = await viewer.next()
-                if not isinstance(item, Logged):
-                    continue
-                if item.event.type == "consent_changed":
-                    given = {name: getattr(item.event, name) for name in ("state", "record", "claude")}
-                    await _send(socket, {"from": "server", "kind": "consent", **given})
-                elif item.event.type == "call_ended":
-                    await _send(socket, {"from": "server", "kind": "ended"})
-        except (WebSocketDisconnect, RuntimeError, TimeoutError, TooSlow):
-            return
+            await _tell_consent(socket, viewer)
         finally:
             live.log.viewers.discard(viewer)
 
@@ -209,9 +238,23 @@ class Sockets:
                 await _send(other, message)
 
 
-def _yes(message: dict[str, Any], name: str) -> bool | None:
+async def _tell_consent(socket: WebSocket, viewer: Viewer) -> None:
+    """Tells a seat of consent and of the end; nothing else of the call's log passes here."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError, TooSlow):
+        while True:
+            item = await viewer.next()
+            if not isinstance(item, Logged):
+                continue
+            if item.event.type == "consent_changed":
+                given = {name: getattr(item.event, name) for name in ("state", "record", "claude")}
+                await _send(socket, {"from": "server", "kind": "consent", **given})
+            elif item.event.type == "call_ended":
+                await _send(socket, {"from": "server", "kind": "ended"})
+
+
+def _yes(message: dict[str, Any] | None, name: str) -> bool | None:
     """A further yes or no in a consent message; None when it says nothing of it."""
-    said = message.get(name)
+    said = (message or {}).get(name)
     return said if isinstance(said, bool) else None
 
 

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import websockets
 
 from scripts.programs.callers import Received, Server, watch
 from scripts.programs.services import LIVEKIT_KEY, LIVEKIT_SECRET, LiveKit, Postgres, Redis, children
-from tests.rooms import Person
+from tests.rooms import RATE, Person, speech, until
 
 ROOT: Final = Path(__file__).parents[2]
 LEASE_S: Final = 3.0
@@ -84,8 +86,10 @@ class Agent:
 
 
 class Brokerage:
+    """The processes: for a whole module, because each takes seconds to start."""
+
     def __init__(self, folder: Path, postgres: Postgres, redis: Redis, livekit: LiveKit, **settings: str) -> None:
-        self.folder, self.livekit, self.postgres = folder, livekit, postgres
+        self.folder, self.livekit, self._postgres = folder, livekit, postgres
         self.database = postgres.fresh()
         self.environment = {
             "SOTTOVOCE_DATABASE": self.database,
@@ -100,33 +104,73 @@ class Brokerage:
             "PYTHONPATH": str(ROOT),
             **settings,
         }
-        self.servers, self.agents, self.people = list[Server](), list[Agent](), list[Person]()
-        self._watching: list[asyncio.Task[None]] = []
+        self.servers, self.agents = list[Server](), list[Agent]()
 
-    async def web(self, name: str = "web") -> Server:
+    def web(self) -> Server:
         cookie = self.servers[0].cookie if self.servers else ""
-        server = await asyncio.to_thread(Server.start, self.folder / name, 0, cookie, **self.environment)
+        server = Server.start(self.folder / f"web{len(self.servers)}", 0, cookie, **self.environment)
         self.servers.append(server)
         return server
 
-    async def agent(self, name: str = "agent") -> Agent:
+    def agent(self) -> Agent:
+        name = f"agent{len(self.agents)}"
         (self.folder / name).mkdir(parents=True, exist_ok=True)
-        environment = {**self.environment, "SOTTOVOCE_DATA": str(self.folder / name)}
-        agent = Agent(environment, self.folder / f"{name}.log")
+        agent = Agent({**self.environment, "SOTTOVOCE_DATA": str(self.folder / name)}, self.folder / f"{name}.log")
         self.agents.append(agent)
-        return await asyncio.to_thread(agent.start)
+        return agent.start()
 
-    # ---- what people do
+    def open(self, *, webs: int = 1, agents: int = 1) -> "Brokerage":
+        with ThreadPoolExecutor(webs + agents) as at_once:
+            self.web()  # the first makes the tables
+            started = [at_once.submit(self.web) for _ in range(webs - 1)] + [at_once.submit(self.agent) for _ in range(agents)]
+        for each in started:
+            each.result()
+        return self
+
+    def close(self) -> None:
+        with ThreadPoolExecutor(4) as at_once:
+            list(at_once.map(lambda process: process.stop(), [*self.agents, *self.servers]))
+
+    def query(self, sql: str) -> str:
+        return self._postgres.run(sql, self.database.rsplit("/", 1)[1])
+
+    def room(self, call: str) -> str:
+        return self.query(f"SELECT room FROM rooms WHERE call = '{call}'")
+
+    def holder(self, call: str) -> tuple[int, int]:
+        """(process, epoch) of whoever runs the call; process 0 when nobody does."""
+        name, epoch = self.query(f"SELECT holder, epoch FROM leases WHERE call = '{call}'").split("|")
+        return int(name.split(":")[1]) if name else 0, int(epoch)
+
+    def agent_of(self, call: str) -> Agent:
+        """The worker whose job runs this call."""
+        job = self.holder(call)[0]
+        return next(agent for agent in self.agents if job in agent.jobs())
+
+    def logs(self) -> str:
+        return "\n".join(agent.log.read_text()[-3000:] for agent in self.agents)
+
+
+class Crowd:
+    """The people of one test, and who watches."""
+
+    def __init__(self, brokerage: Brokerage) -> None:
+        self.brokerage = brokerage
+        self._people, self._watching = list[Person](), list[asyncio.Task[None]]()
+
+    @property
+    def server(self) -> Server:
+        return self.brokerage.servers[0]
 
     async def say(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        async with self.servers[-1].client() as client:
+        async with self.server.client() as client:
             return (await client.post(path, json=body or {})).raise_for_status().json()
 
     async def begin(self, **wanted: Any) -> str:
-        return str((await self.say("/api/calls", {"mode": "livekit", **wanted}))["id"])
-
-    async def agrees(self, call: str) -> None:
+        """A call to which everybody has agreed."""
+        call = str((await self.say("/api/calls", {"mode": "livekit", **wanted}))["id"])
         await self.say(f"/api/calls/{call}/consent", {"state": "granted"})
+        return call
 
     async def agent_joins(self, call: str) -> Person:
         given = await self.say(f"/api/calls/{call}/room")
@@ -135,25 +179,26 @@ class Brokerage:
     async def prospect_joins(self, call: str) -> Person:
         """By the link, as a stranger."""
         link = (await self.say(f"/api/calls/{call}/link"))["url"]
-        server = self.servers[-1]
-        async with server.client() as client:
+        async with self.server.client() as client:
             client.headers.pop("cookie")
-            seat = (await client.get(link.replace(server.url, ""))).cookies["sottovoce_seat"]
+            seat = (await client.get(link.replace(self.server.url, ""))).cookies["sottovoce_seat"]
             given = (await client.post("/api/seat/room", headers={"cookie": f"sottovoce_seat={seat}"})).raise_for_status().json()
         return await self._in(Person(given["url"], "", "prospect", given=given["token"]))
 
-    async def phones(self, room: str, number: str, **attributes: str) -> Person:
+    async def phone_joins(self, room: str, number: str, **attributes: str) -> Person:
         phone = {"sip.callStatus": "active", "sip.phoneNumber": number, **attributes}
-        return await self._in(Person(self.livekit.url, room, f"sip_{number}", phone=phone))
+        return await self._in(Person(self.brokerage.livekit.url, room, f"sip_{number}", phone=phone))
+
+    async def talk(self, call: str) -> tuple[Person, Person]:
+        """Agent and prospect, who say the same over and over."""
+        agent, prospect = await self.agent_joins(call), await self.prospect_joins(call)
+        for person, speaker in ((agent, "agent"), (prospect, "prospect")):
+            person.say(np.pad(speech(speaker, words=True), (0, RATE)), loop=True)  # with a pause, so that utterances end
+        return agent, prospect
 
     async def _in(self, person: Person) -> Person:
-        self.people.append(person)
+        self._people.append(person)
         return await person.join()
-
-    async def room(self, call: str) -> str:
-        return self.postgres.run(f"SELECT room FROM rooms WHERE call = '{call}'", self.database.rsplit("/", 1)[1])
-
-    # ---- what is seen
 
     def watch(self, call: str, server: Server | None = None) -> Received:
         """As the page does: comes back by number whenever the socket closes."""
@@ -162,35 +207,32 @@ class Brokerage:
         async def watching() -> None:
             while True:
                 with contextlib.suppress(OSError, websockets.ConnectionClosed, websockets.InvalidStatus):
-                    await watch(server or self.servers[-1], call, received)
+                    await watch(server or self.server, call, received)
                 await asyncio.sleep(0.25)
 
         self._watching.append(asyncio.create_task(watching(), name=f"watch {call}"))
         return received
 
+    async def end(self, call: str, viewer: Received) -> list[dict[str, Any]]:
+        """Hangs up; the whole log, in which nothing that the viewer had is missing."""
+        await self.say(f"/api/calls/{call}/end")
+        await until(lambda: viewer.events("summary_made"), 15)
+        log = await self.log(call)
+        nothing_is_lost(viewer, log)
+        return log
+
     async def log(self, call: str) -> list[dict[str, Any]]:
-        async with self.servers[-1].client() as client:
+        async with self.server.client() as client:
             events: list[dict[str, Any]] = (await client.get(f"/api/calls/{call}/events?limit=5000")).raise_for_status().json()["events"]
             return events
-
-    def logs(self) -> str:
-        return "\n".join(agent.log.read_text()[-3000:] for agent in self.agents)
 
     async def close(self) -> None:
         for task in self._watching:
             task.cancel()
         if self._watching:
             await asyncio.wait(self._watching)
-        for person in self.people:
+        for person in self._people:
             await person.leave()
-        for agent in self.agents:
-            await asyncio.to_thread(agent.stop)
-        for server in self.servers:
-            await asyncio.to_thread(server.stop)
-
-
-def cards(received: Received) -> list[str]:
-    return [event["card"]["id"] for event in received.events("suggestion_shown")]
 
 
 def nothing_is_lost(received: Received, log: list[dict[str, Any]]) -> None:
@@ -205,5 +247,12 @@ def finals(received: Received, speaker: str = "") -> list[str]:
     return [e["text"] for e in received.events("utterance_final") if e["text"] and speaker in ("", e["speaker"])]
 
 
-def leaves_of(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
+async def more(received: Received, kind: str, within_s: float = 20.0, count: int = 1) -> float:
+    """Seconds until so many more events of this type have come."""
+    before, began = len(received.events(kind)), time.monotonic()
+    await until(lambda: len(received.events(kind)) >= before + count, within_s)
+    return time.monotonic() - began
+
+
+def tell(figure: str) -> None:
+    print(f"\n  {figure}", end="")  # noqa: T201  a figure for docs/measurements.md

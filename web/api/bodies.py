@@ -78,7 +78,10 @@ class SessionView(BaseModel):
 
 
 class SeatView(BaseModel):
+    """``room``: the call is held in a LiveKit room."""
+
     call: str
+    room: bool
 
 
 class PlaybookPage(BaseModel):
@@ -111,6 +114,7 @@ class StatusView(BaseModel):
     engine: EngineView
     missing: list[Missing]
     calls_live: int
+    rooms: bool
 
 
 class SpendLine(BaseModel):

@@ -48,12 +48,12 @@ async def session(user: SignedIn) -> SessionView:
 
 
 @router.get("/seat")
-async def seat(request: Request, doors: TheDoors) -> SeatView:
+async def seat(request: Request, doors: TheDoors, calls: TheCalls) -> SeatView:
     """The one thing that a prospect's link opens here: which call it leads to."""
     call = await doors.seat(request.cookies.get(SEAT, ""))
     if call is None:
         raise Problem(401, "This link has expired. Ask for a new one.")
-    return SeatView(call=call)
+    return SeatView(call=call, room=await calls.in_room(call))
 
 
 @router.get("/status")
@@ -67,6 +67,7 @@ async def status(_user: SignedIn, calls: TheCalls) -> StatusView:
         engine=EngineView(alive=alive, model=models.name, restarts=restarts, windows=windows),
         missing=missing(calls.settings),
         calls_live=len(calls.live),
+        rooms=calls.settings.rooms,
     )
 
 

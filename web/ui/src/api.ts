@@ -32,6 +32,8 @@ export interface Status {
   engine: { alive: boolean; model: string; restarts: number };
   missing: { what: string; why: string; fix: string }[];
   calls_live: number;
+  /** Calls between people are held in LiveKit rooms. */
+  rooms: boolean;
 }
 
 export const session = () => ask<{ user: string; name: string; role: string }>("GET", "/api/session");
@@ -40,6 +42,8 @@ export interface BookPage { label: string; title: string; say: string[] }
 export const playbook = () => ask<{ pages: BookPage[] }>("GET", "/api/playbook");
 export const begin = (call: NewCall) => ask<CallView>("POST", "/api/calls", call);
 export const link = (id: string) => ask<{ url: string; expires_at: number }>("POST", `/api/calls/${id}/link`, {});
+/** A token for this call's LiveKit room. */
+export const room = (id: string) => ask<{ url: string; token: string }>("POST", `/api/calls/${id}/room`, {});
 export const list = (q: string, before?: string) =>
   ask<{ calls: CallRow[]; next: number | null }>("GET", `/api/calls?${new URLSearchParams({ q, limit: "40", ...(before ? { before } : {}) })}`);
 export const read = (id: string) => ask<CallView>("GET", `/api/calls/${id}`);

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import { render } from "preact";
-import { Seat } from "./peer/seat";
+import { RoomSeat } from "./peer/room";
+import { Seat, type SeatHandlers } from "./peer/seat";
 import { microphone, why } from "./sound/microphone";
 import "./styles/base.css";
 import "./styles/join.css";
@@ -14,25 +15,28 @@ const consent = signal({ state: "unknown", record: false, claude: false });
 const muted = signal(false);
 const reached = signal(true);
 const trouble = signal("");
-let seat: Seat | null = null;
+let seat: Seat | RoomSeat | null = null;
 const voice = new Audio();
 voice.autoplay = true;
 
 /** The call that this page's link leads to; the link itself is a cookie that no script can read. */
-async function seatOf(): Promise<string> {
-  const reply = await fetch("/api/seat", { credentials: "same-origin" }).catch(() => null);
+const seatOf = () => asked<{ call: string; room: boolean }>("GET", "/api/seat");
+const roomOf = () => asked<{ url: string; token: string }>("POST", "/api/seat/room");
+
+async function asked<T>(method: string, path: string): Promise<T> {
+  const reply = await fetch(path, { method, credentials: "same-origin" }).catch(() => null);
   if (reply === null) throw new Error("The server does not answer. Try again in a moment.");
-  if (!reply.ok) throw new Error("This link has expired. Ask for a new one.");
-  return ((await reply.json()) as { call: string }).call;
+  if (!reply.ok) throw Object.assign(new Error("This link has expired. Ask for a new one."), { status: reply.status });
+  return (await reply.json()) as T;
 }
 
 async function join(): Promise<void> {
   where.value = "joining";
   trouble.value = "";
   try {
-    const call = await seatOf();
+    const { call, room } = await seatOf();
     const mic = await microphone();
-    seat = new Seat(call, "prospect", mic, {
+    const on: SeatHandlers = {
       welcome: () => { where.value = "in"; },
       present: (now) => { present.value = now; },
       consent: (state, { record, claude }) => { consent.value = { state, record, claude }; },
@@ -40,7 +44,8 @@ async function join(): Promise<void> {
       line: (open) => { reached.value = open; },
       ended: over,
       error: (detail) => { trouble.value = detail; },
-    });
+    };
+    seat = room ? new RoomSeat(call, "prospect", mic, roomOf, on) : new Seat(call, "prospect", mic, on);
   } catch (failure) {
     trouble.value = why(failure);
     where.value = "door";

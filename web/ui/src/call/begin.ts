@@ -1,6 +1,7 @@
 /** The four ways in. Each begins a call on the server, follows it, and brings its sound by the same kind of peer connection. */
 
 import * as api from "../api";
+import { RoomSeat } from "../peer/room";
 import { Seat } from "../peer/seat";
 import { SoundLeg } from "../sound/leg";
 import { microphone, why } from "../sound/microphone";
@@ -141,13 +142,26 @@ function seated(id: string, mic: MediaStreamTrack): void {
   });
 }
 
+function inRoom(id: string, mic: MediaStreamTrack): void {
+  const seat = new RoomSeat(id, "agent", mic, () => api.room(id), {
+    welcome: () => undefined,
+    present: (present) => { live.present.value = present; },
+    consent: () => undefined, // the events say it, in order
+    line: () => undefined, // the viewer's socket shows it
+    ended: () => undefined,
+    error: (detail) => { live.trouble.value = detail; },
+  });
+  live.carry({ mute: (muted) => seat.mute(muted), bye: () => seat.bye(), close: () => seat.close() });
+}
+
+/** Browser to browser; in a LiveKit room where the server has one. */
 export const browser = (who: Who = {}) =>
   begun(async () => {
-    const mic = await microphone();
-    const view = await api.begin({ mode: "browser", ...who });
+    const [mic, { rooms }] = await Promise.all([microphone(), api.status()]);
+    const view = await api.begin({ mode: rooms ? "livekit" : "browser", ...who });
     live.follow(view);
     live.invite.value = (await api.link(view.id)).url;
-    seated(view.id, mic);
+    (rooms ? inRoom : seated)(view.id, mic);
   });
 
 /** A page that was reloaded in mid-call takes up what it can; what a click must grant again waits for the click. */
@@ -160,6 +174,7 @@ export async function takeUp(): Promise<void> {
     live.follow(view);
     live.carried.value = kept.mode === "phone"; // its sound never was this page's
     if (kept.mode === "browser") seated(kept.id, await microphone());
+    if (kept.mode === "livekit") inRoom(kept.id, await microphone());
   } catch (failure) {
     if (failure instanceof api.Refused) live.forget();
     else live.trouble.value = why(failure);
