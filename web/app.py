@@ -47,8 +47,11 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
             holder = Holder(opened, bus, settings.lease_s) if settings.database else None
             calls, doors = Calls(settings, opened, shared, holder), Doors(opened)
             app.state.calls, app.state.doors, app.state.sockets = calls, doors, Sockets(calls, doors)
-            dispatcher = app.state.dispatcher = open_dispatcher(calls) if settings.rooms else None
-            dispatching = asyncio.create_task(dispatcher.run(), name="dispatch") if dispatcher is not None else None
+            app.state.dispatcher = app.state.callers = None
+            watching: list[asyncio.Task[None]] = []
+            if settings.rooms:
+                app.state.dispatcher, app.state.callers = open_rooms(calls)
+                watching = [asyncio.create_task(each.run(), name="rooms") for each in (app.state.dispatcher, app.state.callers)]
             link = app.state.phone_link = PhoneLink(calls)
             app.state.ways = Ways()
             app.state.carriers, app.state.asterisk = Carriers(calls, app.state.ways), Asterisk(calls, app.state.ways)
@@ -59,10 +62,11 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
                 yield
             finally:
                 await link.stop()
-                if dispatcher is not None and dispatching is not None:
-                    dispatching.cancel()
-                    await asyncio.wait({dispatching})
-                    await dispatcher.rooms.aclose()
+                for task in watching:
+                    task.cancel()
+                if watching:
+                    await asyncio.wait(watching)
+                    await app.state.dispatcher.rooms.aclose()
                 await app.state.sockets.going_down()
                 await app.state.carriers.going_down()
                 await app.state.asterisk.stop()
@@ -100,18 +104,21 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     app.include_router(phones_api.router)
     app.include_router(rooms.router)
     app.include_router(carriers_router)
+    app.include_router(rooms.hooks)
     _sockets(app)
     _pages(app)
     return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))
 
 
-def open_dispatcher(calls: Calls) -> Any:
-    """Raises RoomsMissing: what rooms need is an extra, so it is imported only where it is used."""
+def open_rooms(calls: Calls) -> tuple[Any, Any]:
+    """(Dispatcher, Callers). Raises RoomsMissing: what rooms need is an extra, so it is imported only where it is used."""
+    from web.livekit.callers import Callers
     from web.livekit.dispatch import Dispatcher
     from web.livekit.server import Rooms
 
     assert calls.holder is not None  # Settings.rooms holds only with a database that many share
-    return Dispatcher(calls, calls.holder, Rooms(calls.settings))
+    dispatcher = Dispatcher(calls, calls.holder, Rooms(calls.settings))
+    return dispatcher, Callers(calls, dispatcher)
 
 
 class Guarded:

@@ -117,13 +117,39 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
+def _livekit(settings: Settings) -> None:
+    if not (settings.livekit_url and settings.livekit_key and settings.livekit_secret):
+        raise SettingRefused("Set SOTTOVOCE_LIVEKIT_URL, SOTTOVOCE_LIVEKIT_KEY and SOTTOVOCE_LIVEKIT_SECRET first; see docs/livekit.md.")
+
+
 def run_agent(settings: Settings) -> int:
-    if not settings.rooms:
-        lacking = "SOTTOVOCE_LIVEKIT_URL, SOTTOVOCE_LIVEKIT_KEY, SOTTOVOCE_LIVEKIT_SECRET and SOTTOVOCE_DATABASE (PostgreSQL)"
-        raise SettingRefused(f"The agent needs {lacking}; see docs/livekit.md.")
+    _livekit(settings)
+    if not settings.database:
+        raise SettingRefused("The agent needs a database that many processes share: set SOTTOVOCE_DATABASE to PostgreSQL's URL.")
     from web.livekit.worker import agent  # an extra
 
     return asyncio.run(agent(settings, _say))
+
+
+async def sip(settings: Settings, what: str) -> int:
+    """Enters trunk and rule at livekit-server, or compares what is there with the settings."""
+    from web.livekit.server import Rooms, RoomsAway  # an extra
+    from web.livekit.trunks import Trunks
+
+    rooms = Rooms(settings)
+    try:
+        trunks = Trunks(settings, rooms)
+        found = await (trunks.setup() if what == "setup" else trunks.check())
+    except RoomsAway as away:
+        print(f"livekit-server at {settings.livekit_url} does not answer ({away}).", file=sys.stderr)
+        return 1
+    finally:
+        await rooms.aclose()
+    for wrong in found.wrong:
+        print(f"wrong    {wrong}")
+    if not found.wrong:
+        print(f"ok       trunks {found.inbound} (in), {found.outbound} (out), rule {found.rule}")
+    return 1 if found.wrong else 0
 
 
 async def sign_in(settings: Settings) -> int:
@@ -182,6 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
         ("phone", "take telephone calls: softphones, PBXs and trunks by SIP, beside `sottovoce serve`"),
     ):
         commands.add_parser(name, help=told)
+    phones = commands.add_parser("sip", help="telephones in LiveKit rooms: the trunk and the rule at livekit-server")
+    phones.add_argument("what", choices=("setup", "check"), help="setup: enter what the settings say; check: compare")
     kept = commands.add_parser("calls", help="what the ended calls of this server teach")
     kept.add_argument("what", choices=("fit",), help="fit: calibrate the chance of a next step on their outcomes")
     listening = commands.add_parser("listen", help="coach a call in this terminal, with this computer's microphone")
@@ -197,6 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
                 return serve(settings)
             case "agent":
                 return run_agent(settings)
+            case "sip":
+                _livekit(settings)
+                return asyncio.run(sip(settings, chosen.what))
             case "sign-in":
                 return asyncio.run(sign_in(settings))
             case "calls":

@@ -42,6 +42,11 @@ SETTINGS: Final = (
     Setting("SOTTOVOCE_LIVEKIT_KEY", "", "key of livekit-server; empty: `LIVEKIT_API_KEY`"),
     Setting("SOTTOVOCE_LIVEKIT_SECRET", "", "secret of that key; empty: `LIVEKIT_API_SECRET`"),
     Setting("SOTTOVOCE_LIVEKIT_PUBLIC_URL", "", "livekit-server as browsers reach it (wss://…); empty is SOTTOVOCE_LIVEKIT_URL"),
+    Setting("SOTTOVOCE_TRUNK", "", "SIP trunk of LiveKit's SIP service (HOST or HOST:PORT); `sottovoce sip setup` enters it there"),
+    Setting("SOTTOVOCE_TRUNK_NUMBERS", "", "numbers of that trunk (E.164, comma-separated); the first is shown to those who are called"),
+    Setting("SOTTOVOCE_TRUNK_USER", "", "user name at the trunk; empty is none"),
+    Setting("SOTTOVOCE_TRUNK_PASSWORD", "", "password at the trunk"),
+    Setting("SOTTOVOCE_RING_S", "45", "seconds for which a caller in a room may ring before the call is released"),
     Setting("SOTTOVOCE_AGENT_CALLS", "0", "calls that one `sottovoce agent` takes; 0 is three per core"),
     Setting("SOTTOVOCE_AGENT_PORT", "0", "port at SOTTOVOCE_HOST where `sottovoce agent` answers health checks; 0 is any free one"),
     Setting(
@@ -114,6 +119,11 @@ class Settings:
     livekit_key: str
     livekit_secret: str = field(repr=False)
     livekit_public_url: str
+    trunk: str
+    trunk_numbers: tuple[str, ...]
+    trunk_user: str
+    trunk_password: str = field(repr=False)
+    ring_s: float
     agent_calls: int
     agent_port: int
     drain_s: float
@@ -209,6 +219,11 @@ class Settings:
             livekit_key=text("LIVEKIT_KEY") or given.get("LIVEKIT_API_KEY", "").strip(),
             livekit_secret=text("LIVEKIT_SECRET") or given.get("LIVEKIT_API_SECRET", "").strip(),
             livekit_public_url=text("LIVEKIT_PUBLIC_URL").rstrip("/") or livekit,
+            trunk=text("TRUNK"),
+            trunk_numbers=listed("TRUNK_NUMBERS"),
+            trunk_user=text("TRUNK_USER"),
+            trunk_password=text("TRUNK_PASSWORD"),
+            ring_s=decimal("RING_S", 1, 600),
             agent_calls=number("AGENT_CALLS", 0, 10_000),
             agent_port=number("AGENT_PORT", 0, 65535),
             drain_s=decimal("DRAIN_S", 0, 86_400),

@@ -148,4 +148,5 @@ rooms = Table(  # the LiveKit room of a call
     metadata,
     Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
     Column("room", Text, nullable=False, unique=True),
+    Column("rung_at", Float, nullable=True),  # when the agent's telephone was last rung, by the database's clock
 )

@@ -59,6 +59,16 @@ class Answer(BaseModel):
     sdp: str
 
 
+class NumberWanted(Body):
+    number: Annotated[str, Field(min_length=2, max_length=200)]
+
+
+class Dialled(BaseModel):
+    """``number``: E.164, or an extension as dialled."""
+
+    number: str
+
+
 class RoomView(BaseModel):
     """How a browser joins the LiveKit room of a call."""
 

@@ -25,6 +25,11 @@ def dispatcher_of(request: Request) -> Any:
     return request.app.state.dispatcher
 
 
+def callers_of(request: Request) -> Any:
+    """A web.livekit.callers.Callers, or None, as above."""
+    return request.app.state.callers
+
+
 async def begin_in_room(dispatcher: Any, user: str, started: CallStarted) -> str:
     """The id of a new call in a LiveKit room. Raises Problem."""
     try:
@@ -46,5 +51,6 @@ async def signed_in(request: Request) -> User:
 
 TheCalls = Annotated[Calls, Depends(calls_of)]
 TheDoors = Annotated[Doors, Depends(doors_of)]
+TheCallers = Annotated[Any, Depends(callers_of)]
 TheDispatcher = Annotated[Any, Depends(dispatcher_of)]
 SignedIn = Annotated[User, Depends(signed_in)]

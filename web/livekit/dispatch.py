@@ -19,6 +19,7 @@ from web.calls import Calls
 from web.database import StoreAway
 from web.holding import Holder
 from web.leases import Lease
+from web.livekit import CALL_ROOM
 from web.livekit.server import Rooms, RoomsAway, RoomsRefused, Seat
 from web.store import Store, new_id
 from web.tables import rooms as rooms_table
@@ -42,9 +43,13 @@ class Dispatcher:
 
     async def begin(self, user: str | None, started: CallStarted) -> str:
         """A new call in a room of its own; the id of the call. Raises RoomsAway, RoomsRefused."""
-        room = f"call-{new_id()}"
+        room = CALL_ROOM + new_id()
         await self.rooms.open(room, empty_s=self._calls.settings.return_s)
-        lease = await self._calls.enter(user, started, room)
+        return await self.enter(user, started, room)
+
+    async def enter(self, user: str | None, started: CallStarted, room: str, call: str = "") -> str:
+        """A new call in a room that is there. Raises IntegrityError for a call or room that is known already."""
+        lease = await self._calls.enter(user, started, room, call)
         await self._send(room, lease)
         return lease.call
 

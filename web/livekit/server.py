@@ -1,4 +1,4 @@
-"""livekit-server's API as far as calls need it: rooms, who is in them, dispatches, tokens. The only import of livekit.api.
+"""livekit-server's API as far as calls need it: rooms, who is in them, dispatches, tokens, webhooks.
 
 Its failures are translated here: RoomsAway may work again in a moment, RoomsRefused will not.
 """
@@ -63,31 +63,31 @@ class Rooms:
 
     async def open(self, room: str, *, empty_s: float, left_s: float = 30.0) -> None:
         """Makes the room, or leaves it as it is. It closes when nobody came for ``empty_s``, and ``left_s`` after the last has left."""
-        async with _translated():
+        async with translated():
             wanted = api.CreateRoomRequest(name=room, empty_timeout=int(empty_s) + 1, departure_timeout=int(left_s) + 1)
             await self.api.room.create_room(wanted)
 
     async def close(self, room: str) -> None:
         """Everybody is sent out, phones are hung up. A room that is not there is fine."""
-        async with _translated("not_found"):
+        async with translated("not_found"):
             await self.api.room.delete_room(api.DeleteRoomRequest(room=room))
 
     async def names(self) -> list[str]:
-        async with _translated():
+        async with translated():
             found = (await self.api.room.list_rooms(api.ListRoomsRequest())).rooms
         return [each.name for each in found]
 
     async def present(self, room: str) -> list[Present]:
         """Nobody, where there is no such room."""
         found = list[api.ParticipantInfo]()
-        async with _translated("not_found"):
+        async with translated("not_found"):
             found.extend((await self.api.room.list_participants(api.ListParticipantsRequest(room=room))).participants)
         kind = api.ParticipantInfo.Kind.Name
         return [Present(each.identity, kind(each.kind).lower(), dict(each.attributes), float(each.joined_at)) for each in found]
 
     async def remove(self, room: str, identity: str) -> None:
         """Whoever is not there is gone already."""
-        async with _translated("not_found"):
+        async with translated("not_found"):
             await self.api.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
 
     # ---- dispatch
@@ -97,17 +97,28 @@ class Rooms:
 
         A coach that a restarted server no longer remembers having dispatched would take the new one with it when the two
         meet, so it is sent out first (verified; a coach that is merely dead is put out by the newer one)."""
-        async with _translated("not_found"):
+        async with translated("not_found"):
             known = [each for each in await self.api.agent_dispatch.list_dispatch(room) if each.agent_name == AGENT_NAME]
             if not known and any(each.identity == COACH for each in await self.present(room)):
                 await self.remove(room, COACH)
                 await asyncio.sleep(_LEFT_S)
-        async with _translated():
+        async with translated():
             told = json.dumps({"call": call, "epoch": epoch})
             wanted = api.CreateAgentDispatchRequest(
                 agent_name=AGENT_NAME, room=room, metadata=told, restart_policy=JobRestartPolicy.JRP_NEVER
             )
             await self.api.agent_dispatch.create_dispatch(wanted)
+
+    # ---- what the server tells
+
+    def told(self, body: bytes, authorization: str) -> str:
+        """The room that a webhook is about; empty for one about none. Raises RoomsRefused when it is not livekit-server's."""
+        receiver = api.WebhookReceiver(api.TokenVerifier(self._settings.livekit_key, self._settings.livekit_secret))
+        try:
+            event = receiver.receive(body.decode(), authorization)
+        except Exception as failure:  # the SDK raises jwt's errors, bare Exceptions and protobuf's; each means that it proves nothing
+            raise RoomsRefused("This webhook is not livekit-server's.") from failure
+        return event.room.name
 
     # ---- tokens
 
@@ -123,7 +134,7 @@ class Rooms:
 
 
 @contextlib.asynccontextmanager
-async def _translated(fine: str = "") -> AsyncIterator[None]:
+async def translated(fine: str = "") -> AsyncIterator[None]:
     """``fine``: a code that is no failure here; the block is then left."""
     try:
         yield
