@@ -16,27 +16,27 @@ _COUNTED: Final = re.compile(
     r"^\s*-?\s*(?:%|percent|per cent|points?\b|square|sq|feet|foot|ft\b|beds?\b|bedrooms?|baths?\b|bathrooms?|acres?|miles?|minutes?|hours?|days?"
     r"|weeks?|months?\b|years?|year-old|o'?clock|am\b|pm\b|a\.m|p\.m|times|people|houses|homes|kids|of (?:us|them|those|these|my|our)|street|avenue|road|lane|drive"
     r"|st\b|ave\b|north|south|east|west|nd\b|rd\b|th\b|in the (?:morning|afternoon|evening)|things?|offers|units?|cars?\b|story|stories|agents?|:\d"
-    r"|showings|questions|schools?|blocks?|steps|more (?:bed|room|thing)|other|car garage|windows|rooms|pounds|degrees|dogs|cats|siblings|others)",
+    r"|showings|questions|numbers?\b|percent|schools?|blocks?|steps|more (?:bed|room|thing)|other|car garage|windows|rooms|pounds|degrees|dogs|cats|siblings|others)",
     re.I,
 )
 _NAMED: Final = re.compile(
     r"(?:number|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
-    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age)\s*$",
+    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|address is|(?:lives?|located|house is|we'?re|i'?m|place is) (?:over )?at)\s*$",
     re.I,
 )
 _CONTEXT: Final = re.compile(
     r"\b(?:budget\w*|afford|spend\w*|price[ds]?|pricing|asking|list(?:ed|ing)?|offer\w*|worth|pay(?:ing|ments?)?|paid|costs?|approv\w+|cash|owe\w*|loan|borrow|qualif\w+"
     r"|stay (?:under|below|at|around|near)|closer to|(?:go|went|get|stretch|come|came|top\w*|max\w*) (?:out |up |over|higher|above|down|in |to )|over|under|up to|max(?:imum)?|tops|at most"
     r"|no more than|less than|more than|at least|minimum|range|between|around|about|roughly|somewhere|ballpark|comfortable|sell\w*|sold|get for|net|counter\w*|apprais\w+|zestimate|zillow"
-    r"|valu\w+|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down)\b",
+    r"|valu\w+|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
     re.I,
 )
 _STRONG: Final = re.compile(
-    r"\b(?:budget\w*|afford|spend\w*|price[ds]?|asking|list(?:ed|ing)?|offer\w*|worth|paid|pay|owe|approv\w+|max(?:imum)?|tops|range|sell|sold|ceiling|dollars|cash|stay|to even|for it|net)\b",
+    r"\b(?:budget\w*|afford|spend\w*|price[ds]?|asking|list(?:ed|ing)?|offer\w*|worth|paid|pay|owe|approv\w+|max(?:imum)?|tops|range|sell|sold|ceiling|dollars|cash|stay|keep|to even|for it|net|let\w* (?:it|this|her) go|(?:too|sounds?|feels?|seems?) (?:high|low|much)|wants?|up to)\b",
     re.I,
 )
 _CLOCK_TALK: Final = re.compile(
-    r"\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|tonight|today|weekend|morning|afternoon|evening|noon|o'?clock|come by|meet|swing by|call me|free|showing|open house)\b",
+    r"\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|tonight|today|weekend|morning|afternoon|evening|noon|o'?clock|come by|meet|swing by|drop by|stop by|call me|(?:be|get|pick \w+|gets?) (?:you |there|here|home|off|done|up)|see you|free|showing|open house)\b",
     re.I,
 )
 _MONTHLY: Final = re.compile(
@@ -51,12 +51,12 @@ _NOT_LESS: Final = re.compile(
     + r"|n't [^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT, re.I,
 )  # fmt: skip
 _NOT_MORE: Final = re.compile(
-    r"(?:\b(?:not|never|no|nothing|none|cant|dont|wont|wouldnt)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|higher than|a dollar over|a penny over)"
+    r"(?:\b(?:not|never|no|nothing|none|cant|dont|wont|wouldnt)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
     + _ABOUT,
     re.I,
 )
 _MAX: Final = re.compile(
-    r"\b(?:up to|under|below|less than|at most|as high as|(?:max\w*|ceiling|cap(?:ped)?|limit|top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
+    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:max\w*|ceiling|cap(?:ped)?|limit|top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
     + _ABOUT,
     re.I,
 )
@@ -66,7 +66,7 @@ _MAX_AFTER: Final = re.compile(
 )  # fmt: skip
 _MIN: Final = re.compile(r"\b(?:at least|over|above|more than|minimum(?: of)?|north of|upwards? of|starting at|floor is)" + _ABOUT, re.I)
 _MIN_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum))",
+    r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
     re.I,
 )
 _CHANGE: Final = re.compile(
@@ -81,6 +81,10 @@ _ENDS: Final = re.compile(
     r"^\s*(?:$|[.?!,;]|(?:or|and|but|if|max|tops|to even|honestly|for (?:it|that|this|a|the)|maybe|something|if we|as|though|right|would|is|at the most|to consider|before)\b)",
     re.I,
 )
+_PAID: Final = re.compile(r"\b(?:wants?|wanted|wanting|paid|asking|offered|took|take|get|got)\s*$", re.I)  # "they want six for it"
+_RATES: Final = re.compile(r"\b(?:rates?|percent|interest|points|a point|discount point)\b", re.I)
+_YEAR_IN_WORDS: Final = re.compile(r"\b(?:in|since|from|of|until|till|back in|around|was|summer|spring|fall|winter)\s*$", re.I)
+_SAVED_BEFORE: Final = re.compile(r"\b(?:put(?:ting)? down|put away|set aside|saved(?: up)?|got saved)" + _ABOUT, re.I)
 _LEADS: Final = re.compile(
     r"\b(?:under|over|below|above|closer to|close to|around|near|at least|to get|got to get|have to get|stay (?:at|around)|up to|go to|more than|less than|about|for)\s*$",
     re.I,
@@ -240,7 +244,9 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
     value = number.value
     if re.match(r"\s+\w+\s+(?:street|avenue|road|lane|drive|court|way|circle|boulevard|place|terrace)\b", after, re.I):
         return None
-    clock = value % 100 in (0, 15, 30, 45) and 100 <= value <= 1259
+    if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
+        return None  # "we bought in twenty fifteen"
+    clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259
     if near is None and not _CONTEXT.search(text) and (clock or not 150 <= value <= 999 or number.form != "plain"):
         return None  # in talk about homes three digits that are no time of day are a price
     if _CHANGE_AFTER.match(after) or _CHANGE.search(before):
@@ -252,21 +258,21 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
             else None
         )
     if number.form == "part":
-        return (
-            round(value * 100_000) if 1.5 <= value < 10 and not re.search(r"\b(?:rates?|percent|interest|points?)\b", text, re.I) else None
-        )
+        return round(value * 100_000) if 1.5 <= value < 10 and not _RATES.search(text) else None
     if number.form == "point":
-        return round(value * 1_000_000) if 1 < value < 5 and _STRONG.search(text) else None
+        return round(value * 1_000_000) if 1 < value < 5 and _STRONG.search(text) and not _RATES.search(text) else None
     if clock and _CLOCK_TALK.search(text) and not _STRONG.search(text):
         return None
     if 1000 <= value <= 1999 and re.search(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month)\b", text, re.I):
         return round(value)
     if 75 <= value <= 1999:
         return round(value * 1000)
-    if 10 <= value < 75 and number.form == "plain" and _SAVED_AFTER.match(after):
+    if 10 <= value < 75 and number.form == "plain" and (_SAVED_AFTER.match(after) or _SAVED_BEFORE.search(before)):
         return round(value * 1000)
     if 2000 < value < 20_000 and value == int(value) and _STRONG.search(text):
         return round(value)
+    if 2 <= value <= 9 and _PAID.search(before) and re.match(r"\s*for (?:it|this|that|the|ours|mine|theirs)\b", after, re.I):
+        return round(value * 100_000)
     if 2 <= value <= 9 and _STRONG.search(text) and _LEADS.search(before) and _ENDS.match(after):
         return round(value * 100_000)
     return None

@@ -26,19 +26,33 @@ _NTH: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)|{'|'.join(sorted(_TH, key=len, revers
 _DAY_NUMBER: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)?|{'|'.join(sorted(_TH, key=len, reverse=True))})"
 _SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
 _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
-    (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|the (?:new )?school year|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
-    (r"school (?:ends|lets out|is out|gets out)|school's out|schools out|(?:the )?end of (?:the )?school(?: year)?|out of school|graduation|the school year (?:ends|is over)", 6, 10),
+    (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|(?<!after )the (?:new )?school year|(?:the |my |our )?(?:kids?|boys?|girls?|children|twins|son|daughter)(?: \w+)? (?:goes|go|starts?|starting|heads?|gets?) (?:back )?(?:to )?(?:school|kindergarten|first grade)|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
+    (r"school (?:ends|lets out|is out|gets out)|school's out|schools out|(?:the )?end of (?:the )?school(?: year)?|out of school|graduation|the school year (?:ends|is over)|(?<=after )the school year", 6, 10),
     (r"christmas|xmas|the holidays|hanukkah", 12, 25),
-    (r"new year'?s?(?: day| eve)?|the (?:first|start|beginning|turn) of the (?:new )?year|the new year", 1, 1),
+    (r"new year'?s?(?: day| eve)?|the (?:first|start|beginning|turn) of the (?:new )?year|(?<!in )the new year", 1, 1),
     (r"(?:the )?fourth of july|july fourth|independence day", 7, 4),
     (r"halloween", 10, 31),
     (r"tax (?:season|day|time)|taxes are due", 4, 15),
     (r"valentine'?s(?: day)?", 2, 14),
-    (r"mother'?s day", 5, 10),
+    (r"(?:saint|st\.?) patrick'?s(?: day)?", 3, 17),
+    (r"spring break", 3, 15),
+    (r"cinco de mayo", 5, 5),
+    (r"juneteenth", 6, 19),
+    (r"veterans'? day", 11, 11),
     (r"the (?:first )?snow(?: flies| falls)?|it snows", 12, 1),
+)  # fmt: skip
+_MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month from 0 (-1: the last)
+    ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2),
+    ("(?:mlk|martin luther king)", 1, 0, 2), (r"presidents?'?s? day", 2, 0, 2), ("columbus day", 10, 0, 1), ("the super bowl", 2, 6, 1),
 )  # fmt: skip
 _QUALIFIED: Final = {"ear": (1, 10), "beg": (1, 10), "sta": (1, 10), "mid": (10, 20), "lat": (20, 31), "end": (25, 31)}  # days of a month
 _YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?))?"
+
+# what lies behind or comes round every year: "last summer", "since January", "back in May", "born in June"
+_BEHIND: Final = re.compile(
+    r"\b(?:last|past|since|every|each|back in|back around|born (?:in|on)|(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced)(?: \w+){0,3} (?:back )?(?:in|last))(?: the)?\s+$",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +71,8 @@ class Spot:
 
 def spots_in(text: str, today: date) -> list[Spot]:
     """Every day or stretch named, in order; where two readings overlap the longer one stands."""
-    readers = (_month_days, _numeric, _nth, _holidays, _parts_of_month, _months, _seasons, _quarters, _years, _weekdays, _near)
-    found = [spot for reader in readers for spot in reader(text, today)]
+    readers = (_month_days, _numeric, _nth, _holidays, _parts_of_month, _halves, _months, _seasons, _quarters, _years, _weekdays, _near)
+    found = [spot for reader in readers for spot in reader(text, today) if not _BEHIND.search(text[: spot.start])]
     kept: list[Spot] = []
     for spot in sorted(found, key=lambda s: s.start - s.end):
         if all(spot.end <= other.start or spot.start >= other.end for other in kept):
@@ -136,8 +150,8 @@ def _holidays(text: str, today: date) -> Iterator[Spot]:
         for match in re.finditer(rf"\b(?:{pattern})\b(?: in {_MONTH})?", text, re.I):
             when = _coming(today, month, day)
             yield _spot(match, when, when + timedelta(days=7) if "holidays" in match.group().lower() else when)
-    for name, month, weekday, nth in (("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1)):
-        for match in re.finditer(rf"\b{name}\b", text, re.I):
+    for name, month, weekday, nth in _MOVABLE:
+        for match in re.finditer(rf"\b{name}(?: (?:weekend|week|day))?\b", text, re.I):
             when = _weekday_of(today.year, month, weekday, nth)
             yield _spot(match, when if when >= today else _weekday_of(today.year + 1, month, weekday, nth))
     for match in re.finditer(r"\beaster\b", text, re.I):
@@ -176,6 +190,20 @@ def _parts_of_month(text: str, today: date) -> Iterator[Spot]:
         yield _spot(match, end.replace(day=first), end)
 
 
+def _halves(text: str, today: date) -> Iterator[Spot]:
+    """ "the first half of May", "the back half of the year", "the first two weeks of June"."""
+    half = r"\b(?:the )?(?:(first|front|second|back|last) (?:half|two weeks|couple(?: of)? weeks|part))(?: of| in)?(?: the)? "
+    for match in re.finditer(rf"{half}{_MONTH}\b{_YEAR}", text, re.I):
+        end = _coming(today, _month_number(match[2]), 31, match[3])
+        early = match[1].lower() in ("first", "front")
+        yield _spot(match, end.replace(day=1 if early else 16), end.replace(day=15) if early else end)
+    for match in re.finditer(rf"{half}(next year|this year|year|(?<!\d)20[2-4]\d)\b", text, re.I):
+        early, named = match[1].lower() in ("first", "front"), match[2].lower()
+        year = today.year if named in ("this year", "year") else year_of(named, today)
+        first, last = (date(year, 1, 1), date(year, 6, 30)) if early else (date(year, 7, 1), date(year, 12, 31))
+        yield _spot(match, max(first, today), max(last, today))
+
+
 def _is_month(text: str, match: re.Match[str]) -> bool:
     """Whether "may" or "march" is the month: a word that a month follows, a capital, or "May or June"."""
     before, after = text[: match.start()], text[match.end() :]
@@ -187,9 +215,13 @@ def _is_month(text: str, match: re.Match[str]) -> bool:
         re.I,
     ):
         return True
-    return (match[1][0].isupper() and (bool(before.strip()) or match[1].lower() != "may")) or re.match(
-        r" (?:or|and) (?:june|july|april)", after, re.I
-    ) is not None
+    if re.match(
+        r"\s*(?:(?:or|and) (?:june|july|april)\b|,|\.|!|\?|$|(?:works|would|ideally|sometime|is (?:good|fine|best|when|our))\b)",
+        after,
+        re.I,
+    ):
+        return True
+    return match[1][0].isupper() and (bool(before.strip()) or match[1].lower() != "may")
 
 
 def _months(text: str, today: date) -> Iterator[Spot]:
@@ -199,11 +231,13 @@ def _months(text: str, today: date) -> Iterator[Spot]:
             continue  # "we may wait", "march over there"
         month = _month_number(word)
         last = _coming(today, month, 31, match[2])
+        if match.group().lower().startswith("next ") and last.month == today.month and last.year == today.year:
+            last = _day(today.year + 1, month, 31)  # said in March, next March is not this one
         yield _spot(match, last.replace(day=1), last)
 
 
 def _seasons(text: str, today: date) -> Iterator[Spot]:
-    pattern = rf"\b(?:(early|mid(?:dle of)?|late|end of|beginning of|start of|first of)[- ]?(?: the)? ?)?(?:the )?(next |this |coming )?(?:(early|late) )?(spring|summer|fall|autumn|winter)(?:time| market| break)?\b{_YEAR}"
+    pattern = rf"\b(?:(early|mid(?:dle of)?|late|end of|beginning of|start of|first of|first half of|second half of|last half of|back half of)[- ]?(?: the)? ?)?(?:the )?(next |this |coming )?(?:(early|late) )?(spring|summer|fall|autumn|winter)(?:time| market)?\b(?! break){_YEAR}"
     for match in re.finditer(pattern, text, re.I):
         after, before = text[match.end() :], text[: match.start()]
         fall = match[4].lower() == "fall"
@@ -214,7 +248,10 @@ def _seasons(text: str, today: date) -> Iterator[Spot]:
             continue  # "prices fall", "the deal falls through", "after her fall"
         first, last = _season(match[4].lower(), today, match[5], (match[2] or "").strip().lower() == "next")
         third, part = (last - first) // 3, (match[1] or match[3] or "").lower()[:3]
-        if part in ("ear", "beg", "sta", "fir"):
+        if "half" in (match[1] or ""):
+            middle = first + (last - first) // 2
+            first, last = (first, middle) if part == "fir" else (middle, last)
+        elif part in ("ear", "beg", "sta", "fir"):
             last = first + third
         elif part in ("lat", "end"):
             first = last - third
@@ -236,22 +273,34 @@ def _quarters(text: str, today: date) -> Iterator[Spot]:
     for match in re.finditer(rf"\b(?:the )?(?:(first|second|third|fourth|last) quarter|q([1-4]))\b{_YEAR}", text, re.I):
         number = int(match[2]) if match[2] else {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}[match[1].lower()]
         last = _coming(today, 3 * number, 31, match[3])
-        yield _spot(match, date(last.year, 3 * number - 2, 1), last)
+        begins = date(last.year, 3 * number - 2, 1)
+        yield _spot(match, last - timedelta(days=10) if re.search(r"\bend of (?:the )?$", text[: match.start()], re.I) else begins, last)
+    this = _coming(today, (today.month - 1) // 3 * 3 + 3, 31)
+    after = this + timedelta(days=1)
+    for match in re.finditer(r"\b(?:the )?(end of )?(?:the |this )(?:current )?quarter\b", text, re.I):
+        yield _spot(match, this - timedelta(days=7) if match[1] else today, this)
+    for match in re.finditer(r"\bnext quarter\b", text, re.I):
+        yield _spot(match, after, _coming(after, (after.month - 1) // 3 * 3 + 3, 31))
 
 
 def _years(text: str, today: date) -> Iterator[Spot]:
-    pattern = r"\b(?:(the )?(end of (?:the|this|next) year|year[- ]end)|((?:early |late |later |sometime |middle of )?(?:in )?(?:next|this) year)|(?<=in )(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)[- ]?(?:six|seven|eight|nine|one|two|three|four|five)))\b"
+    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?<=in )(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)[- ]?(?:six|seven|eight|nine|one|two|three|four|five)))\b"
     for match in re.finditer(pattern, text, re.I):
         phrase = match.group().lower()
-        if re.search(r"\b(?:this time|or|later)\s+$", text[: match.start()], re.I) and "next" in phrase:
-            continue  # spans say it: "this time next year", "the next year or two"
+        if (
+            re.search(
+                r"\b(?:this time|or|later|(?<=in )the|(?<=over )the|(?<=within )the|(?<=during )the)\s+$", text[: match.start()], re.I
+            )
+            and "next" in phrase
+        ):
+            continue  # spans say it: "this time next year", "the next year or two", "in the next year"
         if re.match(r"\s+or (?:two|so)\b", text[match.end() :], re.I):
             continue
         year = today.year + ("next" in phrase) if match[4] is None else year_of(match[4], today)
         first, last = date(year, 1, 1), date(year, 12, 31)
-        if "end" in phrase or phrase.startswith("late "):
-            first = date(year, 12, 1) if "end" in phrase else date(year, 10, 1)
-        elif phrase.startswith("early"):
+        if "end" in phrase or " out" in phrase or " over" in phrase or phrase.startswith("late "):
+            first = date(year, 12, 1) if "end of" in phrase else date(year, 12, 22) if not phrase.startswith("late ") else date(year, 10, 1)
+        elif phrase.startswith(("early", "beginning", "start", "first thing")):
             last = date(year, 3, 31)
         elif phrase.startswith("middle"):
             first, last = date(year, 5, 15), date(year, 8, 15)
@@ -263,6 +312,8 @@ def _weekdays(text: str, today: date) -> Iterator[Spot]:
         ahead = (_DAYS.index(match[2].lower()) - today.weekday()) % 7
         if (match[1] or "").lower().startswith("next") and ahead < 4:
             ahead += 7
+        if re.match(r"\s+week\b", text[match.end() :], re.I):
+            ahead += 7  # "Friday week"
         yield _spot(match, today + timedelta(days=ahead))
 
 
@@ -274,10 +325,15 @@ def _near(text: str, today: date) -> Iterator[Spot]:
     saturday, day = max(today, week_end - timedelta(days=1)), timedelta(days=1)
     table = {
         r"today|tonight": (today, today), r"(?<!day after )tomorrow": (today + day, today + day), "(?:the )?day after tomorrow": (today + 2 * day, today + 2 * day),
+        "(?:the )?week after next": (week_end + 8 * day, week_end + 14 * day), "(?:the )?weekend after next": (week_end + 13 * day, week_end + 14 * day),
+        "(?:early|beginning of|start of) next week": (week_end + day, week_end + 3 * day), "(?:late|later|end of) next week": (week_end + 4 * day, week_end + 7 * day),
+        "(?:later|late) this week": (today + 2 * day, week_end), "(?:early|beginning of) next month": (next_first, next_first + 9 * day),
+        "late next month": (next_end - 9 * day, next_end), "(?:late|later) this month": (max(today, month_end - 12 * day), month_end),
+        "(?<=in )the new year": (date(today.year + 1, 1, 1), date(today.year + 1, 2, 28)),
         "this week": (today, week_end), "next week": (week_end + day, week_end + 7 * day), "(?:this|the|this coming) weekend": (saturday, week_end),
         "next weekend": (week_end + 6 * day, week_end + 7 * day), "(?:the )?end of (?:the|this) week": (week_end - 2 * day, week_end),
         "(?:the )?end of (?:the|this) month": (month_end - 5 * day, month_end), "(?:the )?end of next month": (next_end - 5 * day, next_end),
-        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, month_end), "(?:the )?(?:middle of|mid) next month": (next_first + 9 * day, next_first + 19 * day), "next month": (next_first, next_end),
+        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, month_end), "(?:the )?(?:middle of|mid) next month": (next_first + 9 * day, next_first + 19 * day), "(?<!the )next month": (next_first, next_end),
     }  # fmt: skip
     for phrase, (first, last) in table.items():
         for match in re.finditer(rf"\b(?:{phrase})\b", text, re.I):

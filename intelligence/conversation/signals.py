@@ -25,6 +25,8 @@ WEIGHTS: Final = Path(__file__).parent / "data" / "signals.npz"
 REASON: Final = "motivation:"  # the head's names of the motivations
 _PARTIAL_EXTRA: Final = 0.15  # half a sentence may still turn round, so it must be surer
 _ON_PARTIALS: Final = frozenset({"do_not_call", "stress", "buying_interest"})  # the others raise no card: they wait for the end
+_READ_BAR: Final = 0.1  # a price or a date weeks ahead that was read is one, unless the head is sure that it is not
+_NEAR_DAYS: Final = 14  # what lies nearer is more often a time to meet than the time of the move
 _AGENT_KINDS: Final = ("agent", "realtor", "broker", "license", "real estate")
 _NO_DATE: Final = date(2000, 1, 1)  # spans can be counted without knowing the day of the call; such values are left out
 
@@ -72,6 +74,8 @@ class SignalDetector:
             best = int(np.argmax(table[:, column]))
             confidence = float(table[best, column])
             bar = float(self._head.thresholds[column]) + (_PARTIAL_EXTRA if turn.partial else 0.0)
+            if _read(label, values):
+                bar = min(bar, _READ_BAR)
             if confidence < min(bar, 0.95):
                 continue
             said = {"reason": name.removeprefix(REASON)} if label == "motivation" else self._values(label, turn, values, today)
@@ -108,6 +112,17 @@ class SignalDetector:
                 return {"when": str(meeting), "sure": surety(turn, turn.text)} if meeting else {}
             case _:
                 return {}
+
+
+def _read(label: str, values: Sequence[Values]) -> bool:
+    """Whether the values of a signal were read, so clearly that the words around them matter less."""
+    match label:
+        case "price_named":
+            return any(v.amounts for v in values)
+        case "timeframe_named":
+            return any(f.latest_days is None or f.latest_days >= _NEAR_DAYS for v in values for f in v.timeframes)
+        case _:
+            return False
 
 
 def _amount(amount: Amount, turn: Turn) -> Mapping[str, Json]:

@@ -29,7 +29,7 @@ _DECADES: Final = {
 }  # fmt: skip
 # parts of a hundred thousand as people mean them: where they begin and how wide they are, in thousands
 _PARTS: Final = {"low": (0, 30), "lower": (0, 30), "mid": (40, 20), "middle": (40, 20), "high": (70, 29), "upper": (70, 29)}
-_TOKEN: Final = re.compile(r"\$?\d[\d,]*(?:\.\d+)?(?:k|m|mil|s)?\b|[A-Za-z]+(?:'[a-z]+)?", re.I)
+_TOKEN: Final = re.compile(r"\$?\d[\d,]*(?:\.\d+)?(?:k|m|mil|s)?\b|[A-Za-z]+(?:'(?!s\b)[a-z]+)?", re.I)
 _DIGITS: Final = re.compile(r"\$?(\d[\d,]*(?:\.\d+)?)(k|mil|m)?", re.I)
 # A recogniser's spelling of "four" and "two" before tens, read at the same length so that places in the text stay.
 _TENS_NEXT: Final = r"(?= (?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)\b)"
@@ -53,6 +53,10 @@ _BEFORE_A_PRICE: Final = (
     "ceiling",
 )
 _MISHEARD: Final = re.compile("|".join(rf"(?<=\b{word} )(?:for|to|too){_TENS_NEXT}" for word in _BEFORE_A_PRICE), re.I)
+# "four fiftyish", "650-ish", "four hundred ish": about so much, read as so much
+_ISH: Final = re.compile(
+    r"(?<=\d)-?ish\b|(?<=ty)-?ish\b|(?<=hundred|million)-?ish\b|(?<=thousand)-?ish\b|(?<=\d )ish\b|(?<=ty )ish\b|(?<=hundred )ish\b", re.I
+)
 _SPELT: Final = {"for": "fou", "to": "tw", "too": "two"}
 _PHONE: Final = 5  # so many single digits in a row are a telephone number, not a price
 
@@ -94,6 +98,7 @@ class _Words:
 def numbers_in(text: str) -> list[Number]:
     """Every number of the text in order; single digits in a row (a telephone number) are left out."""
     text = _MISHEARD.sub(lambda m: _SPELT[m.group().lower()], text)
+    text = _ISH.sub(lambda m: " " * len(m.group()), text)
     words = _Words(text, list(_TOKEN.finditer(text)))
     found: list[Number] = []
     while words.at < len(words.tokens):
@@ -118,7 +123,17 @@ def _band(words: _Words) -> _Read:
     """ "low fives", "the mid 400s", "upper three hundreds", "in the fours"."""
     low, wide = _PARTS.get(words.word(), (0, 99))
     ahead = 1 if words.word() in _PARTS else 0
+    if ahead and words.word(1) in ("to", "or", "and") and words.word(2) in _PARTS:  # "low to mid fives"
+        upper, reach = _PARTS[words.word(2)]
+        wide, ahead = upper + reach - low, 3
     head = words.word(ahead)
+    if head == "one" and words.word(ahead + 1) in _DECADES:  # "in the low one twos": millions
+        tenth = _DECADES[words.word(ahead + 1)] / 1000
+        words.at += ahead + 2
+        return (1 + tenth + low / 1000) * 1e6, "band", wide * 1000
+    if head in UNITS and words.word(ahead + 1) == "hundred" and words.word(ahead + 2) in ("something", "some"):
+        words.at += ahead + 3
+        return UNITS[head] * 1e5, "band", 99_000
     if head in _DECADES and (ahead or (words.at and words.tokens[words.at - 1].group().lower() == "the")):
         hundreds, used = _DECADES[head], ahead + 1
     elif head in UNITS and words.word(ahead + 1) == "hundreds":
@@ -154,6 +169,9 @@ def _run(words: _Words) -> _Read:
     word = words.word()
     if word[:1].isdigit() or word[:1] == "$":
         return _written(words)
+    if word == "thousand" and words.at and words.tokens[words.at - 1].group().lower() in ("extra", "another"):
+        words.at += 1
+        return 1000.0, "scaled", 0
     if word == "a" and words.word(1) in ("million", "hundred", "thousand"):
         words.at += 1
         value: float | None = 1.0 if words.word() != "hundred" else _hundreds(words, 1)
@@ -203,6 +221,10 @@ def _nine_hundred(words: _Words, value: float, form: Form) -> _Read:
     """ "three eighty nine nine", "six ninety nine nine hundred": three digits, then hundreds of dollars."""
     if form == "plain" and 100 <= value < 1000 and value % 10 and words.word() in UNITS:
         tail = UNITS[words.word()] * 100
+        if words.word(1) in TENS and words.word(2) not in ("hundred", *_SCALES):
+            tail += TENS[words.word(1)]
+            words.at += 2
+            return value * 1000 + tail, "scaled", 0  # "four sixty nine nine fifty"
         if words.word(1) == "hundred" and words.word(2) not in _SCALES:
             words.at += 2
             return value * 1000 + tail, "scaled", 0

@@ -14,17 +14,17 @@ from intelligence.conversation.spoken_numbers import TEENS, TENS, UNITS
 
 _SMALL: Final = "|".join((*UNITS, *TEENS))
 _TEN: Final = "|".join(TENS)
-_COUNT: Final = rf"(?:\d+(?:\.5)?|(?:{_TEN})(?:[- ](?:{'|'.join(UNITS)}))?|a couple(?: of)?(?: more)?|couple(?: of)?|a few(?: more)?|few|several|half a|half an|an?|{_SMALL})"
-_UNIT_DAYS: Final = {"day": 1.0, "week": 7.0, "month": 30.0, "year": 365.0}
+_COUNT: Final = rf"(?:\d+(?:\.5)?|(?:{_TEN})(?:[- ](?:{'|'.join(UNITS)}))?|a couple(?: of)?(?: more)?|couple(?: of)?|a few(?: more)?|few|several|half a|half an|another|an?|{_SMALL})"
+_UNIT_DAYS: Final = {"day": 1.0, "week": 7.0, "fortnight": 14.0, "month": 30.0, "year": 365.0}
 _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.0, "an": 1.0}
 _SPAN: Final = re.compile(
-    rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|less than|no more than|no longer than|give (?:it|us|me)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
-    rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe)\s*(?:maybe )?({_COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|months?|years?)\b(\s+and a half|\s+or two|\s+or three)?"
-    rf"(\s+(?:from (?:now|today)|out|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
+    rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|give (?:it|us|me)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
+    rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?({_COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
+    rf"(\s+(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
     re.I,
 )
 _NOT_AHEAD: Final = re.compile(
-    r"\s*(?:ago|old|fixed|arm\b|mortgage|loan|note|lease|term|of experience|in the business|back|'s?\s+(?:worth|rent)|'?\s*warranty|contract|listing|behind|later|now\b|of (?:work|rent|payments)|in a row|straight|earlier|before (?:that|we|i) (?:bought|moved))",
+    r"\s*(?:ago|(?:before|after|from|past) (?=\w)(?!now|today|then|that|we|i\b|they)|old|fixed|arm\b|mortgage|loan|note|lease|term|of experience|in the business|back|'s?\s+(?:worth|rent)|'?\s*warranty|contract|listing|behind|later|now\b|of (?:work|rent|payments)|in a row|straight|earlier|before (?:that|we|i) (?:bought|moved))",
     re.I,
 )
 _PAST: Final = re.compile(
@@ -54,12 +54,21 @@ _UNTIL: Final = re.compile(
 _FROM: Final = re.compile(rf"\b(?:starting(?: in)?|from|as early as|beginning(?: in)?|any ?time from|as soon as){_GAP}", re.I)
 _AFTER: Final = re.compile(rf"\b(?:after|once|past|following){_GAP}", re.I)
 _GIVEN: Final = re.compile(
-    r"\s+(?:at (?:the )?earliest|or later|or after|at (?:the )?latest|or (?:sooner|earlier|before)|onwards?)\b", re.I
+    r"\s+(?:at (?:the )?(?:earliest|soonest)|or later|or after|at (?:the )?latest|or (?:sooner|earlier|before)|onwards?)\b", re.I
 )
 _NOW: Final = re.compile(
-    r"\b(?:as (?:soon|fast|quickly|quick) as (?:possible|we can|i can|you can)|asap|a\.s\.a\.p|right away|immediately|right now(?= (?:if|we want|i want))|yesterday if|ready to (?:go|move) now|the sooner the better|any day now)\b",
+    r"\b(?:as (?:soon|fast|quickly|quick) as (?:possible|humanly possible|we can|i can|you can)|asap|a\.s\.a\.p|right away|immediately|right now(?= (?:if|we want|i want))|yesterday if|ready to (?:go|move) now|the sooner the better|any day now)\b",
     re.I,
 )
+_NOT_FOR: Final = re.compile(r"(?:\bnot|n't|\bno(?:thing)?) (?:\w+ ){0,3}for (?:at least |about |another )*$", re.I)
+_OFFSET: Final = re.compile(rf"\b(?:(the|{_COUNT})\s+(day|week|weekend|month|year)s?)\s+(before|after|from|of|past)\s+(?:the )?$", re.I)
+_BY_THEN: Final = re.compile(
+    r"^[^.?!]{0,25}\bso\b[^.?!]{0,20}\b(?:by|before) (?:then|that)\b|^[^.?!]{0,12}\b(?:by|before) (?:then|that)\b", re.I
+)
+_UP_TO: Final = re.compile(r"\b(?:between|from) now (?:and|until|till|til|to|through)\s+(?:the )?$", re.I)
+_NOT_SOONER: Final = re.compile(rf"\b(?:no|not any|not) (?:sooner|earlier) than{_GAP}", re.I)
+_AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
+_JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
 _SOON_DAYS: Final = 30  # how far "as soon as possible" reaches, and what a move takes at least
 
 
@@ -77,7 +86,7 @@ class Timeframe:
 def timeframes_in(text: str, today: date) -> list[Timeframe]:
     """Every date or span in the text, in order, without overlaps (the longest reading of a place wins)."""
     text = text.replace("’", "'")
-    found = [*_spans(text), *_dates(text, today), *_this_time(text)]
+    found = [*_merged(text, list(_spans(text))), *_dates(text, today), *_this_time(text, today)]
     found += [Timeframe(0, _SOON_DAYS, m.group(), m.start(), m.end()) for m in _NOW.finditer(text)]
     kept: list[Timeframe] = []
     for frame in sorted(found, key=lambda t: t.start - t.end):
@@ -109,19 +118,30 @@ def _spans(text: str) -> Iterator[Timeframe]:
         lead, before = (lead or "").lower(), text[: match.start()]
         if (
             _NOT_AHEAD.match(text[match.end() :])
-            or (lead == "for" and "another" not in match.group().lower())
-            or (not lead and _PAST.search(before))
+            or (lead == "for" and "another" not in match.group().lower() and not _NOT_FOR.search(f"{before}for "))
+            or (not lead and _PAST.search(before) and not tail.startswith(("close", "escrow", "closing")))
         ):
             continue
-        alone = low_word.lower() in ("a", "an") and not more and not tail
+        alone = low_word.lower() in ("a", "an", "another") and not more and not tail and not _AFTER_SPAN.search(before)
         if not (lead or tail or ahead or high_word) and (alone or (not _AHEAD.search(text) and len(text.split()) > 6)):
             continue
         days = _UNIT_DAYS[match[6].lower().rstrip("s")]
-        low = (_count(low_word) + (0.5 if half or "half" in more else 0.0)) * days
-        high = _count(high_word) * days if high_word else low * {"two": 2, "three": 3}.get(more.split()[-1] if more else "", 1)
+        low = (_count(low_word) + (0.5 if half or ("half" in more and not high_word) else 0.0)) * days
+        high = (
+            (_count(high_word) + (0.5 if "half" in more else 0.0)) * days
+            if high_word
+            else low * {"two": 2, "three": 3}.get(more.split()[-1] if more else "", 1)
+        )
         said = match.group().lower()
         quote = (match.group().strip(), match.start(), match.end())
-        if "at least" in said or tail == "minimum" or lead == "after":
+        if (
+            "at least" in said
+            or lead == "more than"
+            or tail == "minimum"
+            or lead == "after"
+            or _NOT_FOR.search(before)
+            or (lead == "for" and _NOT_FOR.search(f"{before}for "))
+        ):
             yield Timeframe(round(low), None, *quote)
         elif (
             lead in ("within", "inside", "inside of", "under", "less than", "no more than", "no longer than", "over")
@@ -131,10 +151,35 @@ def _spans(text: str) -> Iterator[Timeframe]:
         ):
             yield Timeframe(0, round(high), *quote)
         else:
-            yield Timeframe(0 if high == low and days < 365 and _MUST.search(before) else round(low), round(high), *quote)
+            must = high == low and days < 365 and _MUST.search(before) and not tail.startswith("left")
+            yield Timeframe(0 if must else round(low), round(high), *quote)
 
 
-def _this_time(text: str) -> Iterator[Timeframe]:
+def _merged(text: str, spans: list[Timeframe]) -> Iterator[Timeframe]:
+    """Two spans of different units as one stretch: "six months to a year", "a year, year and a half"."""
+    index = 0
+    while index < len(spans):
+        one, two = spans[index], spans[index + 1] if index + 1 < len(spans) else None
+        exact = two is not None and one.latest_days == one.earliest_days and two.latest_days == two.earliest_days
+        if two is not None and exact and _JOINS.match(text[one.end : two.start]) and (one.latest_days or 0) < (two.latest_days or 0):
+            yield Timeframe(one.earliest_days, two.latest_days, text[one.start : two.end], one.start, two.end)
+            index += 2
+        else:
+            yield one
+            index += 1
+
+
+def _this_time(text: str, today: date) -> Iterator[Timeframe]:
+    for match in re.finditer(r"\b(?:in|over|within|during|sometime (?:in|over)) the next (week|month|year)(?: or (so|two))?\b", text, re.I):
+        days = _UNIT_DAYS[match[1].lower()] * (2 if match[2] and match[2].lower() == "two" else 1)
+        yield Timeframe(0, round(days), match.group(), match.start(), match.end())
+    for match in re.finditer(
+        r"\bthis time next (january|february|march|april|may|june|july|august|september|october|november|december)\b", text, re.I
+    ):
+        (spot,) = spots_in(f"in {match[1]}", today) or (None,)
+        if spot is not None:
+            days = (spot.first - today).days % 365 if spot.first > today else 365
+            yield Timeframe(days, days, match.group(), match.start(), match.end())
     for match in re.finditer(r"\bwithin (?:the|this|a) (year|month|week)\b", text, re.I):
         yield Timeframe(0, round(_UNIT_DAYS[match[1].lower()]), match.group(), match.start(), match.end())
     for match in re.finditer(r"\bthis time next year\b|\b(?:in )?(?:the )?next year or (?:so|two)\b", text, re.I):
@@ -155,6 +200,25 @@ def _dates(text: str, today: date) -> Iterator[Timeframe]:
             spot, index = joined, index + 1
         yield _bounded(text, spot, today)
         index += 1
+
+
+def _moved(offset: re.Match[str], spot: Spot, today: date) -> tuple[int, int] | None:
+    """ "the week after Labor Day", "two weeks before Christmas", "a week from Saturday", "the week of June 15"."""
+    unit, way = offset[2].lower(), offset[3].lower()
+    if way == "of":
+        monday = (spot.first - today).days - spot.first.weekday()
+        return (max(0, monday), max(0, monday + 6)) if unit == "week" and not spot.whole and offset[1].lower() == "the" else None
+    first, last = (spot.first - today).days, (spot.last - today).days
+    if way == "before":
+        step = _count(offset[1]) * _UNIT_DAYS.get(unit, 7.0) if offset[1].lower() != "the" else _UNIT_DAYS.get(unit, 7.0)
+        return (max(0, first - round(step)), max(0, first - (1 if offset[1].lower() == "the" and unit == "week" else round(step))))
+    if unit == "weekend":
+        saturday = last + 1 + (5 - (spot.last.weekday() + 1)) % 7
+        return saturday, saturday + 1
+    if offset[1].lower() == "the":
+        return (last + 1, last + round(_UNIT_DAYS[unit])) if unit != "day" else (last + 1, last + 1)
+    step = round(_count(offset[1]) * _UNIT_DAYS[unit])
+    return last + step, last + step
 
 
 def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
@@ -181,8 +245,17 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
     low: int | None = first
     high: int | None = last
     lead = None
-    if given is not None:
-        early = re.search(r"earliest|later|after|onward", given.group(), re.I)
+    if (offset := _OFFSET.search(before)) is not None and (moved := _moved(offset, spot, today)) is not None:
+        at = max(0, spot.start - 70) + offset.start()
+        return Timeframe(*moved, text[at : spot.end].strip(), at, spot.end)
+    if (lead := _UP_TO.search(before)) is not None:
+        low, high = 0, last if "through" in lead.group().lower() or not spot.whole else first
+    elif (lead := _NOT_SOONER.search(before)) is not None:
+        low, high = first, None
+    elif _BY_THEN.match(text[spot.end :]):
+        low, high = 0, last
+    elif given is not None:
+        early = re.search(r"earliest|soonest|later|after|onward", given.group(), re.I)
         low, high = (first, None) if early else (0, last)
     elif (lead := _UNTIL.search(before)) is not None or (lead := _FROM.search(before)) is not None:
         low, high = (last, None) if not spot.whole else (first, last)  # "not until spring": in spring, then
