@@ -80,6 +80,7 @@ class CallStarted(Event):
     today: str = ""
     agent_state: str = ""  # US state of the agent, two letters, empty when unknown
     prospect_state: str = ""
+    strategy: str = ""  # of the running experiment (coaching/experiments.py); empty: none
     line: Line = Line()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from coaching.events import Card, SuggestionChanged, SuggestionShown
+from coaching.experiments import CHOSEN, preferred
 from coaching.figures import FigureSources, figures_in
 from coaching.fitting import Side, filled, slots_of
 from coaching.pacing import LIGHT, UNPACED, Budget, Talking, waits_ms, weight
@@ -57,12 +58,14 @@ class SuggestionPolicy:
     """feed() findings as they come, tick() as media time passes; both give events for the log.
 
     ``side``: buyer or seller when known from the start. ``paced=False`` shows all that is noticed (evaluation).
+    ``strategy``: of the running experiment, which sayings come first (coaching/experiments.py).
     """
 
     playbook: Callable[[], Playbook]
     breaks_rule: Callable[[str], str | None]
     side: str = ""
     paced: bool = True
+    strategy: str = ""
     heard: dict[str, str] = field(default_factory=dict)  # words for {name}, {price}, {place}, {relation}, {when}
     figures: FigureSources = field(default_factory=FigureSources)  # the number guard
     _talking: Talking = field(default_factory=Talking)
@@ -214,7 +217,7 @@ class SuggestionPolicy:
             return
         if moment not in LIGHT:
             self._weighty_ms = now_ms
-        saying, say = self._saying(answer, own=moment not in _DETECTORS)
+        saying, say = self._saying(answer, moment)
         if say is None or saying is None or (self.paced and moment == "thinking_aloud" and not finding.values.get("agent_broke_in")):
             return
         card = self._card(moment, finding.label, answer, say, finding.confidence, finding=finding, finding_id=finding_id)
@@ -237,15 +240,16 @@ class SuggestionPolicy:
             return moment, Answer(title="Check that fact", why=finding.why, say=[Saying(text=str(finding.values["say"]))])
         return (moment, playbook.moments[moment]) if moment in playbook.moments else None
 
-    def _saying(self, answer: Answer, *, own: bool) -> tuple[str | None, str | None]:
-        """(saying, its words for this person): the right side of the table, every slot known, every figure sourced, no
-        rule broken; of those the one that is worth most so far. ``own``: the playbook's, which is a source of its figures."""
+    def _saying(self, answer: Answer, moment: str) -> tuple[str | None, str | None]:
+        """(saying, its words for this person): the right side of the table, every slot known, every figure sourced, no rule
+        broken; of those that suit the experiment's strategy the one that is worth most so far."""
+        own = moment not in _DETECTORS  # the playbook's, which is a source of its figures
         fit: dict[str, str] = {}
         for saying in answer.say:
             words = filled(saying.text, self.heard) if saying.when in ("", self._side.side) else None
             if words is not None and not self._refuse(words, saying.text if own else ""):
                 fit[saying.text] = words
-        best = self._uptake.best(list(fit))
+        best = self._uptake.best(preferred(list(fit), self.strategy) if moment in CHOSEN else list(fit))
         return best, fit.get(best or "")
 
     def _refuse(self, words: str, source: str = "") -> bool:

@@ -110,11 +110,13 @@ class Calls:
         started = started.model_copy(update={"today": today})
         holding: Holding | None = None
         if self.holder is None:
-            started = await self.store.start_call(call_id, user, started)
+            started = await self.store.start_call(call_id, user, started, experiment=self.settings.experiment)
             log = CallLog(self.store, call_id)
         else:
             length_s = self.holder.leases.length_s
-            started = await self.store.start_call(call_id, user, started, holder=self.holder.name, lease_s=length_s)
+            started = await self.store.start_call(
+                call_id, user, started, holder=self.holder.name, lease_s=length_s, experiment=self.settings.experiment
+            )
             holding = self.holder.hold(Lease(call_id, self.holder.name, 1))
             log = holding.log
         recorder = self._recorder(call_id)
@@ -139,7 +141,9 @@ class Calls:
         lease = Lease(call_id or new_id(), self.holder.name, 1)
         started = started.model_copy(update={"today": datetime.datetime.now().astimezone().date().isoformat()})
         holder, length_s = self.holder.name, self.holder.leases.length_s
-        started = await self.store.start_call(lease.call, user, started, holder=holder, lease_s=length_s, room=room)
+        started = await self.store.start_call(
+            lease.call, user, started, holder=holder, lease_s=length_s, room=room, experiment=self.settings.experiment
+        )
         log = CallLog(self.store, lease.call, lease=lease, leases=self.holder.leases, bus=self.holder.bus)
         await log.append([started, self.machine.consent.begin(started.mode, started.agent_state, started.prospect_state)])
         return lease

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from coaching.experiments import report_of
 from coaching.playbook import PlaybookRefused
 from intelligence.conversation.fitting import NotEnoughCalls
 from voice.legs import RoomsMissing
@@ -25,6 +26,7 @@ from web.auth import Doors
 from web.compose import Machine
 from web.database import DatabaseRefused, StoreAway
 from web.doctor import doctor, first_calibration
+from web.experiments import lines_of
 from web.fitting import fit_calls
 from web.phones.plan import PlanRefused
 from web.settings import SettingRefused, Settings
@@ -189,6 +191,16 @@ def phone(settings: Settings) -> int:
     return serve_phones(settings, _say)
 
 
+async def experiment(settings: Settings, name: str) -> int:
+    """What may be said about the strategies of an experiment now."""
+    name = name or settings.experiment
+    if not name:
+        raise SettingRefused("No experiment runs: set SOTTOVOCE_EXPERIMENT to a name, or say which one: sottovoce experiment NAME.")
+    async with _store(settings) as store:
+        _say(lines_of(name, report_of(await store.experiment_outcomes(name))))
+    return 0
+
+
 def _device(given: str) -> str | int:
     return int(given) if given.isdigit() else given
 
@@ -212,6 +224,8 @@ def main(arguments: list[str] | None = None) -> int:
     phones.add_argument("what", choices=("setup", "check"), help="setup: enter what the settings say; check: compare")
     kept = commands.add_parser("calls", help="what the ended calls of this server teach")
     kept.add_argument("what", choices=("fit",), help="fit: calibrate the chance of a next step on their outcomes")
+    trial = commands.add_parser("experiment", help="which strategy of answering works better, and what may be claimed")
+    trial.add_argument("name", nargs="?", default="", help="of the experiment (default: SOTTOVOCE_EXPERIMENT)")
     listening = commands.add_parser("listen", help="coach a call in this terminal, with this computer's microphone")
     listening.add_argument("--agent", type=_device, help="your microphone: a name or number (default: the system's)")
     listening.add_argument("--prospect", type=_device, help="the other side: a loopback or monitor device")
@@ -230,6 +244,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return asyncio.run(sip(settings, chosen.what))
             case "sign-in":
                 return asyncio.run(sign_in(settings))
+            case "experiment":
+                return asyncio.run(experiment(settings, chosen.name))
             case "calls":
                 return asyncio.run(fit(settings))
             case "phone":

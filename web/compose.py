@@ -76,7 +76,7 @@ class Machine:
 
         sheet, stages = QualificationSheet(), StageTracker()
         coaches = Coaches([*detectors(), sheet, stages], self.models.embed, today=started.today)
-        policy = SuggestionPolicy(self.playbook.current, breaks_rule)
+        policy = SuggestionPolicy(self.playbook.current, breaks_rule, strategy=started.strategy)
         advisor = ClaudeAdvisor(call, started, self.claude, self.playbook.current, breaks_rule) if self.claude is not None else None
         return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, advisor=advisor, sink=sink)
 

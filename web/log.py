@@ -17,16 +17,18 @@ from coaching.events import (
     LiveState,
     Logged,
     OutcomeChosen,
+    SuggestionShown,
     TranscriptRevised,
     UtteranceFinal,
 )
+from coaching.experiments import CHOSEN
 from web.bus import Bus, Message
 from web.database import StoreAway
 from web.do_not_call import keep_off, request_in
 from web.journal import Journal
 from web.leases import Lease, Leases
 from web.store import Store, folded
-from web.tables import calls, consents, events
+from web.tables import calls, consents, events, strategies
 
 logger = structlog.get_logger()
 _WAITING_EVENTS: Final = 512
@@ -266,6 +268,12 @@ def _found_by(logged: Logged) -> list[tuple[Any, dict[str, Any]]]:
         case CallEnded():
             return [(sa.update(calls).where(calls.c.id == call).values(ended_at=logged.at), {})]
         case OutcomeChosen():
-            return [(sa.update(calls).where(calls.c.id == call).values(outcome=event.outcome), {})]
+            return [
+                (sa.update(calls).where(calls.c.id == call).values(outcome=event.outcome), {}),
+                (sa.update(strategies).where(strategies.c.call == call).values(outcome=event.outcome), {}),
+            ]
+        case SuggestionShown() if event.card.moment in CHOSEN:
+            tried = sa.update(strategies).where(strategies.c.call == call, strategies.c.exposed_at.is_(None))
+            return [(tried.values(exposed_at=logged.at), {})]
         case _:
             return []

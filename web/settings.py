@@ -89,6 +89,7 @@ SETTINGS: Final = (
     Setting(
         "SOTTOVOCE_AUDIOSOCKET_SECRET", "", "what Asterisk's dial plan shows when it announces a call; needed with SOTTOVOCE_AUDIOSOCKET"
     ),
+    Setting("SOTTOVOCE_EXPERIMENT", "", "name of an experiment: chance gives each call one of five strategies of answering; empty is none"),
     Setting("SOTTOVOCE_AGENT_ALONE", "0", "1: after a refusal the agent's own voice alone is coached"),
     Setting(
         "SOTTOVOCE_ANTHROPIC_KEY", "", "key of the Anthropic API; empty: `ANTHROPIC_API_KEY`, and without either the coach works alone"
@@ -146,6 +147,7 @@ class Settings:
     telnyx_key: str
     audiosocket: tuple[str, int] | None
     audiosocket_secret: str = field(repr=False)
+    experiment: str
     agent_alone: bool
     return_s: float
     upload_mb: int
@@ -246,6 +248,7 @@ class Settings:
             telnyx_key=text("TELNYX_KEY"),
             audiosocket=_audiosocket(text("AUDIOSOCKET"), text("AUDIOSOCKET_SECRET")),
             audiosocket_secret=text("AUDIOSOCKET_SECRET"),
+            experiment=text("EXPERIMENT")[:64],
             agent_alone=text("AGENT_ALONE") == "1",
             return_s=float(number("RETURN_S", 1, 86_400)),
             upload_mb=number("UPLOAD_MB", 1, 4096),

@@ -11,15 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coaching.events import EVENT, CallStarted, Contact, Logged
+from coaching.experiments import Outcome, assigned
 from intelligence.claude_spend import Spent
 from web.database import Database
-from web.tables import calls, claude_spend, contacts, events, leases, links, recordings, rooms, users
+from web.tables import calls, claude_spend, contacts, events, leases, links, recordings, rooms, strategies, users
 
 PAGE: Final = 500
 _HELD_BY_WORDS: Final = {
     "sqlite": "words MATCH :terms",
     "postgresql": "to_tsvector('simple', text) @@ to_tsquery('simple', :terms)",
 }
+_NOT_TRIED: Final = frozenset({"sample", "replay"})  # nobody is there to be won
 
 
 def new_id() -> str:
@@ -38,10 +40,11 @@ class Store(Database):
     # ---- calls
 
     async def start_call(
-        self, call: str, user: str | None, started: CallStarted, *, holder: str = "", lease_s: float = 0.0, room: str = ""
-    ) -> CallStarted:
+        self, call: str, user: str | None, started: CallStarted, *, holder: str = "", lease_s: float = 0.0, room: str = "",
+        experiment: str = "",
+    ) -> CallStarted:  # fmt: skip
         """Enters the call and its contact; the answer names the contact by id. With ``holder`` its lease (epoch 1) begins too,
-        with ``room`` it is held in that LiveKit room."""
+        with ``room`` it is held in that LiveKit room; in an ``experiment`` the answer names the strategy of this call."""
         now = time.time()
         async with self.write() as connection:
             contact = await self._contact(connection, started.contact, now)
@@ -52,6 +55,18 @@ class Store(Database):
             )
             if holder:  # in the same transaction, so that no watcher ever finds a live call that nobody holds
                 await connection.execute(sa.insert(leases).values(call=call, holder=holder, epoch=1, until=self.now + lease_s))
+            if experiment and started.mode not in _NOT_TRIED:
+                unit = contact.id or call
+                started = started.model_copy(update={"strategy": assigned(experiment, unit)})
+                tried = {
+                    "call": call,
+                    "experiment": experiment,
+                    "strategy": started.strategy,
+                    "unit": unit,
+                    "assigned_at": now,
+                    "outcome": "",
+                }
+                await connection.execute(sa.insert(strategies).values(**tried))
             if room:
                 await connection.execute(sa.insert(rooms).values(call=call, room=room))
         return started.model_copy(update={"contact": contact})
@@ -69,6 +84,12 @@ class Store(Database):
         made = Contact(id=new_id(), name=contact.name, number=contact.number, lead_id=contact.lead_id)
         await connection.execute(sa.insert(contacts).values(**made.model_dump(), created_at=now))
         return made
+
+    async def experiment_outcomes(self, experiment: str) -> list[Outcome]:
+        """The ended calls of an experiment, in the order in which they ended."""
+        query = sa.select(strategies).join(calls, calls.c.id == strategies.c.call).order_by(calls.c.ended_at, calls.c.id)
+        rows = await self.rows(query.where(strategies.c.experiment == experiment, calls.c.ended_at.is_not(None)))
+        return [Outcome(r["strategy"], r["unit"], r["exposed_at"] is not None, r["outcome"]) for r in rows]
 
     async def live_calls(self) -> list[str]:
         """Calls that no event has ended: at start, those that a crash cut off."""

@@ -132,6 +132,17 @@ watches = Table(  # when somebody last looked for dead holders, and when the dat
     Column("at", Float, nullable=False),
     Column("back_at", Float, nullable=False),
 )
+strategies = Table(  # which call was coached how in an experiment, when that first showed, and how the call ended
+    "strategies",
+    metadata,
+    Column("call", ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    Column("experiment", String(64), nullable=False, index=True),
+    Column("strategy", String(32), nullable=False),
+    Column("unit", String(32), nullable=False),  # the contact, or the call where nobody is known
+    Column("assigned_at", Float, nullable=False),
+    Column("exposed_at", Float, nullable=True),  # the first card whose words the strategy could choose
+    Column("outcome", String(16), nullable=False),
+)
 commands = Table(  # what another process asks of whoever runs a call
     "commands",
     metadata,

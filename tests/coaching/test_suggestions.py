@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching.events import SuggestionShown
+from coaching.experiments import preferred
 from coaching.pacing import UNPACED
 from coaching.playbook import Policy, load
 from coaching.suggestions import Changes, SuggestionPolicy
@@ -429,3 +430,19 @@ async def test_a_call_that_goes_on_keeps_its_budget() -> None:
     assert labels(coach.feed([finding("market", 20_000)], {}, 20_000)) == []
     (event,) = [e for e in coach.feed([finding("market", 80_000)], {}, 80_000) if isinstance(e, SuggestionShown)]
     assert event.card.id != "k1"
+
+
+def test_a_strategy_chooses_among_the_sayings_and_nothing_else() -> None:
+    """With a strategy the same card comes at the same time, with words that suit the strategy."""
+    plain, asking = policy(), policy(strategy="ask_first")
+    (one,) = [e.card for e in plain.feed([finding("stall")], {}, 1000) if isinstance(e, SuggestionShown)]
+    (other,) = [e.card for e in asking.feed([finding("stall")], {}, 1000) if isinstance(e, SuggestionShown)]
+    assert one.model_copy(update={"say": ""}) == other.model_copy(update={"say": ""})
+    assert other.say in preferred([s.text for s in load().objections["stall"].say], "ask_first")
+
+
+def test_a_strategy_leaves_compliance_alone() -> None:
+    """What a detector says in a slip or a trap is never chosen by an experiment."""
+    for label, family in (("guarantee", "compliance"), ("protected_question", "signal")):
+        plain, trial = (policy(strategy=s).feed([finding(label, family=family)], {}, 1000) for s in ("", "next_step_first"))  # type: ignore[arg-type]  # both are families
+        assert plain == trial

@@ -158,6 +158,13 @@ async def test_consent_cannot_jump(agent: httpx.AsyncClient) -> None:
     is_problem(await agent.post(f"/api/calls/{call}/consent", json={"state": "revoked"}), 409)
 
 
+async def test_an_experiment_without_calls_claims_nothing(agent: httpx.AsyncClient) -> None:
+    """The report of an experiment has five strategies and no claim before there is data."""
+    report = (await agent.get("/api/experiments/spring")).json()
+    assert [arm["verdict"] for arm in report["arms"]] == ["too_few"] * 5
+    assert report["says"].startswith("No claim yet")
+
+
 async def test_the_api_is_described(stranger: httpx.AsyncClient) -> None:
     """The OpenAPI description is served and names the paths."""
     paths = (await stranger.get("/api/openapi.json")).json()["paths"]

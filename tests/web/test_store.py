@@ -8,14 +8,25 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from coaching.events import CallEnded, CallStarted, Card, Contact, SuggestionChanged, SuggestionShown, TranscriptRevised, UtteranceFinal
+from coaching.events import (
+    CallEnded,
+    CallStarted,
+    Card,
+    Contact,
+    OutcomeChosen,
+    SuggestionChanged,
+    SuggestionShown,
+    TranscriptRevised,
+    UtteranceFinal,
+)
+from coaching.experiments import Outcome, assigned
 from intelligence.claude_spend import Spent, Usage
 from scripts.programs.services import Postgres
 from tests.services import database, postgres  # noqa: F401  fixtures
 from voice.frames import AudioFrame
 from web.auth import Doors
 from web.database import DatabaseRefused, StoreAway
-from web.log import CallLog, TooSlow, Viewer
+from web.log import CallLog, TooSlow, Viewer, append_late
 from web.recordings import Recorder, read_stereo
 from web.store import Store
 from web.tables import users
@@ -223,3 +234,25 @@ async def test_practice_teaches_nothing(store: Store) -> None:
         log = CallLog(store, mode)
         await log.append([SuggestionShown(card=card), SuggestionChanged(card="k1", change="used")])
     assert [(e.call, e.event.type) for e in await store.card_events()] == [("phone", "suggestion_shown"), ("phone", "suggestion_changed")]
+
+
+async def test_an_experiments_call_is_assigned_exposed_and_over(store: Store) -> None:
+    """A call of an experiment holds its strategy, the first card that it could choose, and its outcome; practice has none."""
+    card = Card(id="k1", moment="objection", kind="objection_response", title="t", say="s", why="w")
+    for call, mode, shown in (("real", "phone", [card]), ("quiet", "browser", []), ("practice", "sample", [card])):
+        started = await store.start_call(call, None, CallStarted(mode=mode), experiment="spring")
+        assert started.strategy == ("" if mode == "sample" else assigned("spring", call))
+        log = CallLog(store, call)
+        await log.append([started, *(SuggestionShown(card=each) for each in shown), CallEnded(reason="over")])
+        await append_late(store, call, [OutcomeChosen(outcome="appointment")])
+    assert await store.experiment_outcomes("spring") == [
+        Outcome(assigned("spring", "real"), "real", True, "appointment"),
+        Outcome(assigned("spring", "quiet"), "quiet", False, "appointment"),
+    ]
+    assert await store.experiment_outcomes("autumn") == []
+
+
+async def test_without_an_experiment_no_call_has_a_strategy(store: Store) -> None:
+    """The default is the playbook as written, and nothing is entered."""
+    assert (await begun(store, "c"))[1].strategy == ""
+    assert await store.experiment_outcomes("") == []

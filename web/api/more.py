@@ -5,11 +5,13 @@ import contextlib
 import datetime
 from importlib.metadata import version
 from pathlib import Path as File
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
+from pydantic import TypeAdapter
 
+from coaching.experiments import Report, report_of
 from intelligence.claude_spend import load_models, model_named
 from voice.legs.pcm import RecordingRefused
 from voice.legs.recording import check_recording
@@ -104,6 +106,14 @@ async def spend(user: SignedIn, calls: TheCalls, month: Annotated[str, Query(pat
     rows = await calls.store.spending(month)
     lines = [SpendLine(**{**row, "name": row["name"] or ""}) for row in rows if user.role != "agent" or row["user"] == user.id]
     return SpendView(month=month, cap_usd=calls.settings.claude_monthly_usd or None, agents=lines)
+
+
+@router.get("/experiments/{name}", response_model=Report)
+async def experiment(name: Annotated[str, Path(min_length=1, max_length=64)], user: SignedIn, calls: TheCalls) -> Any:
+    """What may be said about an experiment's strategies now, however often somebody asks; leads and owners only."""
+    if user.role == "agent":
+        raise Problem(403, "Experiments are for leads and owners.")
+    return TypeAdapter(Report).dump_python(report_of(await calls.store.experiment_outcomes(name)), mode="json")
 
 
 @router.post("/replays", status_code=202)
