@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
 
 from voice.legs.pcm import channels_of
 from voice.models import Pass, Window
@@ -108,3 +109,10 @@ def test_costs_are_measured_by_decoding(whisper: Whisper) -> None:
     assert 0 < costs.token_ms < 200
     assert 0 < costs.encode_ms < 1000
     assert costs.align_ms > 0
+
+
+def test_matrix_products_take_one_thread(whisper: Whisper) -> None:
+    """Their helper threads would spin between the products of a stream."""
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert pools, whisper.name
+    assert {pool["num_threads"] for pool in pools} == {1}

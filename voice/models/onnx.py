@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from voice.models import Vectors
+from voice.models.threads import one_thread_each
 
 _CHUNK: Final = 512  # Silero's frame at 16 kHz: 32 ms
 _CONTEXT: Final = 64  # samples of the frame before, which Silero wants in front
@@ -51,6 +52,7 @@ class SpeechModel:
     """Silero's weights, shared; each stream of sound has a state of its own."""
 
     def __init__(self, model: Path) -> None:
+        one_thread_each()  # a process that hears sound computes levels, heads and vectors with NumPy
         self._session = _session(model)
 
     def stream(self) -> "SpeechStream":

@@ -20,6 +20,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
 from voice.models import HeardWord, Hypothesis, Pass, Window
+from voice.models.threads import one_thread_each
 
 _RATE: Final = 16_000
 _FULL_S: Final = 30.0
@@ -75,6 +76,7 @@ class Whisper:
 
     def __init__(self, folder: Path, name: str, *, device: str = "cpu", compute: str = "int8", workers: int = 2, threads: int = 1) -> None:
         self.name, self._device = name, device
+        one_thread_each()  # the mel spectrogram is NumPy's
         try:
             self._model: Any = faster_whisper.WhisperModel(
                 str(folder),
