@@ -67,10 +67,12 @@ class Person:
         self._hiss: float = 3.0
         self._task: asyncio.Task[None] | None = None
         self.received: list[str] = []
+        self.hears: set[str] = set()  # identities whose sound reaches this person
 
     async def join(self, *, publish: bool = True, hiss: float = 3.0, dtx: bool = False) -> "Person":
         self._hiss = hiss
         self.room.on("data_received", lambda packet: self.received.append(packet.data.decode("utf-8", "replace")))
+        self.room.on("track_subscribed", lambda _track, _publication, participant: self.hears.add(participant.identity))
         await self.room.connect(self._url, self._token)
         if publish:
             track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)

@@ -1,5 +1,6 @@
 """`sottovoce doctor`: what is here, what is missing, and which recogniser this computer can run live and why."""
 
+import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
@@ -41,6 +42,12 @@ def doctor(settings: Settings, port_is_free: Callable[[Settings], bool], say: Ca
     store(settings.data, found)
     free = port_is_free(settings)
     say(f"ok       port {settings.port} is free" if free else f"note     port {settings.port} is in use (fine if Sottovoce is running)")
+    if settings.livekit_url and settings.livekit_key and settings.livekit_secret:
+        from web.livekit.doctor import lines  # an extra
+
+        for level, sentence in asyncio.run(lines(settings)):
+            wrong = wrong or level == "missing"
+            say(f"{level:8} {sentence}")
     for each in missing(settings):
         say(f"missing  {each.what}: {each.why}; {each.fix}")
     say(f"ok       data in {settings.data}")

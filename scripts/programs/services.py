@@ -306,8 +306,9 @@ def _postgres(program: str) -> str:
 
 
 def children(pid: int) -> list[int]:
+    """Of all its threads, and theirs."""
     with contextlib.suppress(OSError):
-        own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        own = [int(child) for tasks in Path(f"/proc/{pid}/task").glob("*/children") for child in tasks.read_text().split()]
         return own + [further for child in own for further in children(child)]
     return []
 

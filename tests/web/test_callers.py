@@ -22,6 +22,7 @@ from voice.models.engine import Engine, ThreadModels
 from web.app import build_app
 from web.compose import Machine
 from web.livekit.callers import call_of
+from web.livekit.doctor import lines
 from web.livekit.server import Rooms, RoomsAway, RoomsRefused
 from web.livekit.trunks import Trunks
 from web.phones import plan
@@ -126,6 +127,20 @@ async def test_trunks_and_rule_are_entered_once(room_settings: Settings) -> None
     with pytest.raises(RoomsAway):
         await changed.dial("call-x", "prospect", "+13125550111")
     await rooms.aclose()
+
+
+async def test_the_doctor_says_the_fix(room_settings: Settings) -> None:
+    """A room is really joined; wrong keys, a wrong address and trunks that are not as set are each said with what to do."""
+    said = await lines(replace(room_settings, trunk="127.0.0.1:5077"))
+    assert [level for level, _ in said[:2]] == ["ok", "ok"]
+    assert "joined in" in said[1][1]
+    assert any("run `sottovoce sip setup`" in sentence for level, sentence in said if level == "missing")
+    ((level, sentence),) = await lines(replace(room_settings, livekit_secret="another-secret-of-at-least-32-characters"))
+    assert level == "missing"
+    assert "SOTTOVOCE_LIVEKIT_SECRET" in sentence
+    ((level, sentence),) = await lines(replace(room_settings, livekit_url=f"ws://127.0.0.1:{free_port()}"))
+    assert level == "missing"
+    assert "SOTTOVOCE_LIVEKIT_URL" in sentence
 
 
 async def test_a_webhook_must_be_the_servers(office: Office) -> None:

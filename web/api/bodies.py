@@ -76,6 +76,12 @@ class RoomView(BaseModel):
     token: str
 
 
+class ListeningView(RoomView):
+    """``whisper``: a token for the room in which only the agent hears the supervisor."""
+
+    whisper: str
+
+
 class Link(BaseModel):
     url: str
     expires_at: float

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from web.api.bodies import Dialled, NumberWanted, RoomView
+from web.api.bodies import Dialled, ListeningView, NumberWanted, RoomView
 from web.api.calls import PROBLEMS, CallId
 from web.api.surroundings import SignedIn, TheCallers, TheCalls, TheDispatcher, TheDoors, rooms_of
 from web.auth import SEAT
@@ -52,6 +52,25 @@ async def dial(
     except ValueError as refused:
         raise Problem(409, str(refused)) from refused
     return Dialled(number=verdict.number)
+
+
+@router.post("/calls/{call}/listen")
+async def listen(call: CallId, user: SignedIn, calls: TheCalls, dispatcher: TheDispatcher) -> ListeningView:
+    """A seat for a supervisor, who only hears; the agent sees it, the log keeps it, and it ends with the call's consent."""
+    if user.role == "agent":
+        raise Problem(403, "Only the owner or a team lead may listen in.")
+    await _room(call, calls, dispatcher)
+    consent = (await calls.state(call)).consent
+    if consent is None or not consent.transcribe:
+        raise Problem(409, "Nobody may listen in: the call's consent does not cover it.")
+    return ListeningView(**await dispatcher.listening(call, user.id, user.name))
+
+
+@router.post("/calls/{call}/whisper")
+async def whisper(call: CallId, _user: SignedIn, calls: TheCalls, dispatcher: TheDispatcher) -> RoomView:
+    """How the agent hears a supervisor, whom nobody else in the call hears."""
+    await _room(call, calls, dispatcher)
+    return RoomView(**await dispatcher.whisper(call))
 
 
 async def _room(call: str, calls: Calls, dispatcher: Any) -> str:

@@ -9,3 +9,4 @@ AGENT_NAME: Final = "sottovoce"  # under which workers register: explicit dispat
 COACH: Final = "sottovoce-coach"  # the identity of whoever coaches a room; a newer one puts the older out
 CALL_ROOM: Final = "call-"  # rooms that we made
 PHONE_ROOM: Final = "phone-"  # rooms that LiveKit's SIP service makes, one for each caller
+WHISPER: Final = ".whisper"  # ends the name of the room in which a supervisor speaks to the agent alone

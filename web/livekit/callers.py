@@ -16,7 +16,7 @@ import structlog
 
 from web.calls import Calls
 from web.database import StoreAway
-from web.livekit import CALL_ROOM, PHONE_ROOM
+from web.livekit import CALL_ROOM, PHONE_ROOM, WHISPER
 from web.livekit.dispatch import Dispatcher
 from web.livekit.server import ROLE, Present, Rooms, RoomsAway, RoomsRefused
 from web.livekit.trunks import Trunks
@@ -49,7 +49,7 @@ class Callers:
 
     async def look(self, room: str) -> None:
         """Raises StoreAway, RoomsAway."""
-        if not room.startswith((CALL_ROOM, PHONE_ROOM)):
+        if not room.startswith((CALL_ROOM, PHONE_ROOM)) or room.endswith(WHISPER):
             return
         query = sa.select(calls_table.c.id, calls_table.c.ended_at).join(rooms_table, rooms_table.c.call == calls_table.c.id)
         known = await self._calls.store.row(query.where(rooms_table.c.room == room))

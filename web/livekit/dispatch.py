@@ -19,7 +19,7 @@ from web.calls import Calls
 from web.database import StoreAway
 from web.holding import Holder
 from web.leases import Lease
-from web.livekit import CALL_ROOM
+from web.livekit import CALL_ROOM, WHISPER
 from web.livekit.server import Rooms, RoomsAway, RoomsRefused, Seat
 from web.store import Store, new_id
 from web.tables import rooms as rooms_table
@@ -56,6 +56,21 @@ class Dispatcher:
     async def token(self, call: str, seat: Seat, name: str = "") -> Mapping[str, str]:
         """What a browser needs to join. Raises LookupError for a call that has no room."""
         return {"url": self._calls.settings.livekit_public_url, "token": self.rooms.token(await self.room(call), seat, name)}
+
+    async def listening(self, call: str, user: str, name: str) -> Mapping[str, str]:
+        """What a supervisor's browser needs: the call's room to hear, and another, which only the agent joins, to speak in."""
+        room, identity = await self.room(call), f"supervisor-{user}"
+        whisper = self.rooms.token(room + WHISPER, "supervisor", name, identity=identity, speaks=True)
+        return {
+            "url": self._calls.settings.livekit_public_url,
+            "token": self.rooms.token(room, "supervisor", name, identity=identity),
+            "whisper": whisper,
+        }
+
+    async def whisper(self, call: str) -> Mapping[str, str]:
+        """What the agent's browser needs to hear a supervisor; the agent says nothing there."""
+        token = self.rooms.token(await self.room(call) + WHISPER, "agent", speaks=False)
+        return {"url": self._calls.settings.livekit_public_url, "token": token}
 
     async def room(self, call: str) -> str:
         """Raises LookupError."""

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import structlog
 
-from coaching.call import Call
 from voice.legs.livekit_room import RoomLeg
 from web.bus import open_bus
-from web.calls import Calls
+from web.calls import Calls, LiveCall
 from web.compose import Machine, detectors, open_claude
 from web.database import StoreAway
 from web.holding import Holder
 from web.leases import Lease, TakenOver
+from web.livekit import WHISPER
 from web.livekit.server import Rooms, RoomsAway, RoomsRefused
 from web.livekit.tether import Tether
 from web.settings import Settings
@@ -29,6 +29,7 @@ from web.store import Store
 
 logger = structlog.get_logger()
 _MACHINE: Final = "machine"
+_LOOK_S: Final = 0.5
 _FINISH_S: Final = 4.0  # in which what was heard is read to its end before the call is given to another
 
 
@@ -91,7 +92,7 @@ async def _run(context: Any, calls: Calls, lease: Lease, tether: Tether, rooms: 
     if live is None:
         return
     assert live.task is not None
-    telling = asyncio.create_task(_listeners(live.call, heard), name="who listens")
+    telling = asyncio.create_task(_listeners(live, heard, rooms, context.job.room.name), name="who listens")
     pulled = asyncio.create_task(tether.pulled(), name="tether")
     try:
         await context.connect()
@@ -114,21 +115,28 @@ async def _run(context: Any, calls: Calls, lease: Lease, tether: Tether, rooms: 
         await _close(rooms, context.job.room.name)
 
 
-async def _listeners(call: Call, heard: "asyncio.Queue[tuple[str, ...]]") -> None:
-    """The agent sees who listens in, and the log keeps it."""
+async def _listeners(live: LiveCall, heard: "asyncio.Queue[tuple[str, ...]]", rooms: Rooms, room: str) -> None:
+    """The agent sees who listens in, and the log keeps it; when consent does not cover it any more they are sent out."""
     now: tuple[str, ...] = ()
     while True:
-        before, now = now, await heard.get()
-        if before and before != now:
-            await call.notice("being_listened_to", clear=True)
-        if now:
-            await call.notice("being_listened_to", ", ".join(now))
+        with contextlib.suppress(TimeoutError):
+            before, now = now, await asyncio.wait_for(heard.get(), _LOOK_S)
+            if before and before != now:
+                await live.call.notice("being_listened_to", clear=True)
+            if now:
+                await live.call.notice("being_listened_to", ", ".join(now))
+        consent = live.call.state.consent
+        if now and consent is not None and not consent.transcribe:
+            with contextlib.suppress(RoomsAway, RoomsRefused):
+                await rooms.send_out(room, "supervisor")
+                await rooms.close(room + WHISPER)
 
 
 async def _close(rooms: Rooms, room: str) -> None:
     """The call is over for everybody in the room; who is forgotten here is found by the web processes."""
     try:
         await rooms.close(room)
+        await rooms.close(room + WHISPER)
     except (RoomsAway, RoomsRefused) as failure:
         logger.warning("the room could not be closed", failure=type(failure).__name__)
 

@@ -90,6 +90,12 @@ class Rooms:
         async with translated("not_found"):
             await self.api.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
 
+    async def send_out(self, room: str, seat: Seat) -> None:
+        """Everybody with this role."""
+        for each in await self.present(room):
+            if each.attributes.get(ROLE) == seat:
+                await self.remove(room, each.identity)
+
     # ---- dispatch
 
     async def dispatch(self, room: str, call: str, epoch: int) -> None:
@@ -122,13 +128,15 @@ class Rooms:
 
     # ---- tokens
 
-    def token(self, room: str, seat: Seat, name: str = "") -> str:
-        """Into one room, with one role, to hear and to speak by microphone and nothing else; a supervisor only hears."""
+    def token(self, room: str, seat: Seat, name: str = "", *, identity: str = "", speaks: bool | None = None) -> str:
+        """Into one room, with one role, to hear and to speak by microphone and nothing else; a supervisor only hears, unless
+        ``speaks`` says otherwise."""
+        speaks = seat != "supervisor" if speaks is None else speaks
         grants = api.VideoGrants(
-            room_join=True, room=room, can_subscribe=True, can_publish=seat != "supervisor", can_publish_data=False,
-            can_publish_sources=["microphone"] if seat != "supervisor" else None, can_update_own_metadata=False,
+            room_join=True, room=room, can_subscribe=True, can_publish=speaks, can_publish_data=False,
+            can_publish_sources=["microphone"] if speaks else None, can_update_own_metadata=False,
         )  # fmt: skip
-        made = api.AccessToken(self._settings.livekit_key, self._settings.livekit_secret).with_identity(seat).with_name(name)
+        made = api.AccessToken(self._settings.livekit_key, self._settings.livekit_secret).with_identity(identity or seat).with_name(name)
         made = made.with_grants(grants).with_ttl(datetime.timedelta(seconds=_TOKEN_S)).with_attributes({ROLE: seat})
         return made.to_jwt()
 

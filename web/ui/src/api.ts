@@ -44,6 +44,9 @@ export const begin = (call: NewCall) => ask<CallView>("POST", "/api/calls", call
 export const link = (id: string) => ask<{ url: string; expires_at: number }>("POST", `/api/calls/${id}/link`, {});
 /** A token for this call's LiveKit room. */
 export const room = (id: string) => ask<{ url: string; token: string }>("POST", `/api/calls/${id}/room`, {});
+/** To hear a call without being part of it; `whisper` is the token of a room in which only the agent hears. */
+export const listenIn = (id: string) => ask<{ url: string; token: string; whisper: string }>("POST", `/api/calls/${id}/listen`, {});
+export const whisper = (id: string) => ask<{ url: string; token: string }>("POST", `/api/calls/${id}/whisper`, {});
 export const list = (q: string, before?: string) =>
   ask<{ calls: CallRow[]; next: number | null }>("GET", `/api/calls?${new URLSearchParams({ q, limit: "40", ...(before ? { before } : {}) })}`);
 export const read = (id: string) => ask<CallView>("GET", `/api/calls/${id}`);

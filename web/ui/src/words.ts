@@ -34,7 +34,7 @@ export function notice(n: { notice: string; speaker: "agent" | "prospect" | null
     case "not_yet_saved": return "Not saved yet; trying again.";
     case "no_talk": return "Nobody has spoken for a while.";
     case "other_language": return "This does not sound like English.";
-    case "being_listened_to": return "Somebody of your team listens in.";
+    case "being_listened_to": return `${n.detail || "Somebody of your team"} listens in.`;
     default: return n.detail || name(n.notice);
   }
 }

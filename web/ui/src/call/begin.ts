@@ -1,6 +1,7 @@
 /** The four ways in. Each begins a call on the server, follows it, and brings its sound by the same kind of peer connection. */
 
 import * as api from "../api";
+import { Ear } from "../peer/ear";
 import { RoomSeat } from "../peer/room";
 import { Seat } from "../peer/seat";
 import { SoundLeg } from "../sound/leg";
@@ -8,7 +9,7 @@ import { microphone, why } from "../sound/microphone";
 import { Seller } from "../sound/practice";
 import { sampleCall } from "../sound/sample";
 import { tabSound } from "../sound/tab";
-import type { Contact, Speaker } from "../wire";
+import type { CallView, Contact, Speaker } from "../wire";
 import * as live from "./live";
 
 export interface Who { contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string }
@@ -151,8 +152,43 @@ function inRoom(id: string, mic: MediaStreamTrack): void {
     ended: () => undefined,
     error: (detail) => { live.trouble.value = detail; },
   });
-  live.carry({ mute: (muted) => seat.mute(muted), bye: () => seat.bye(), close: () => seat.close() });
+  let ear: Ear | null = null;
+  live.carry({
+    mute: (muted) => seat.mute(muted),
+    bye: () => seat.bye(),
+    event: (event) => {
+      // Whoever listens in may speak to the agent: in a room of their own, which the other side never joins.
+      if (event.type === "notice_raised" && event.notice === "being_listened_to") {
+        ear?.close();
+        void api.whisper(id).then((way) => (ear = new Ear(way)).open()).catch(() => undefined);
+      }
+      if (event.type === "notice_cleared" && event.notice === "being_listened_to") ear?.close();
+    },
+    close: () => {
+      ear?.close();
+      seat.close();
+    },
+  });
 }
+
+/** A supervisor listens in: hears both sides, sees what the agent sees, and can speak to the agent alone. */
+export const listenIn = (view: CallView) =>
+  begun(async () => {
+    const { url, token, whisper } = await api.listenIn(view.id);
+    const over = () => { live.trouble.value = "You do not hear this call any more."; };
+    const ear = new Ear({ url, token }, over), voice = new Ear({ url, token: whisper });
+    await Promise.all([ear.open(), voice.open()]);
+    live.follow(view);
+    live.forget();
+    live.watching.value = true;
+    live.carry({
+      whisper: (speaking) => void voice.speak(speaking).catch((failure: unknown) => { live.trouble.value = why(failure); }),
+      close: () => {
+        ear.close();
+        voice.close();
+      },
+    });
+  });
 
 /** Browser to browser; in a LiveKit room where the server has one. */
 export const browser = (who: Who = {}) =>

@@ -20,6 +20,10 @@ export const invite = signal("");
 export const present = signal(false);
 /** This page brings the call's sound; false after a reload of a page whose sound needs a click. */
 export const carried = signal(false);
+/** A supervisor's page: it sees and hears the call, and changes nothing in it. */
+export const watching = signal(false);
+/** A supervisor's microphone is open to the agent. */
+export const whispering = signal(false);
 /** Asked for an outcome: the id of the call that has just ended. It stays until answered or the next call begins. */
 export const asking = signal<{ id: string; preset: string; why: string } | null>(null);
 
@@ -31,6 +35,7 @@ export interface Carrier {
   close(): void;
   bye?(): void;
   mute?(muted: boolean): void;
+  whisper?(speaking: boolean): void;
   resumed?(): void;
   event?(event: CallEvent): void;
   state?(state: LaneState): void;
@@ -60,6 +65,7 @@ export function follow(view: Pick<CallView, "id" | "mode" | "consent">): void {
     invite.value = "";
     present.value = false;
     carried.value = true;
+    watching.value = whispering.value = false;
     asking.value = null;
     also.value = { record: false, claude: false };
     page.value = null;
@@ -121,7 +127,7 @@ export function next(): void {
 /** The agent's verdict on a card. Dismissing is seen at once; the log confirms it. */
 export async function judge(card: string, change: "thumbs_up" | "thumbs_down" | "dismissed"): Promise<void> {
   const of = id.peek();
-  if (of === null) return;
+  if (of === null || watching.peek()) return;
   const marked = (cards: Fold["cards"]) =>
     cards.map((c) => (c.id !== card ? c : change === "dismissed" ? { ...c, state: change } : { ...c, changes: [...c.changes, change] }));
   if (change === "dismissed") {
@@ -133,12 +139,17 @@ export async function judge(card: string, change: "thumbs_up" | "thumbs_down" | 
 }
 
 export async function consent(state: ConsentState): Promise<void> {
-  if (id.peek() !== null) await tried(api.consent(id.peek()!, state));
+  if (id.peek() !== null && !watching.peek()) await tried(api.consent(id.peek()!, state));
 }
 
 /** The other person's yes to being listened to, and what they said about the two further things. */
 export function agreed(further: { record: boolean; claude: boolean }): void {
-  if (id.peek() !== null) void tried(api.consent(id.peek()!, "granted", further));
+  if (id.peek() !== null && !watching.peek()) void tried(api.consent(id.peek()!, "granted", further));
+}
+
+export function whisper(): void {
+  whispering.value = !whispering.peek();
+  carrier?.whisper?.(whispering.peek());
 }
 
 export function mute(): void {
@@ -150,6 +161,7 @@ export function mute(): void {
 export async function hangUp(): Promise<void> {
   const of = id.peek();
   if (of === null) return;
+  if (watching.peek()) return leave(); // the call is the others'
   if (call.peek().ended === null) call.value = { ...call.peek(), ended: { reason: "hung_up", outcome_preset: "", outcome_why: "" } };
   carrier?.bye?.();
   ended(of);
@@ -162,7 +174,7 @@ function ended(of: string): void {
   carrier = null;
   sessionStorage.removeItem(KEPT);
   const { ended: how, outcome } = call.peek();
-  if (!outcome && answered !== of) asking.value = { id: of, preset: how?.outcome_preset ?? "", why: how?.outcome_why ?? "" };
+  if (!watching.peek() && !outcome && answered !== of) asking.value = { id: of, preset: how?.outcome_preset ?? "", why: how?.outcome_why ?? "" };
 }
 
 export async function chooseOutcome(chosen: string): Promise<void> {

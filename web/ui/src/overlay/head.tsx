@@ -12,7 +12,7 @@ export function Head() {
   const [word, tone] =
     live.line.value === "lost" ? ["Reconnecting", "warn"]
     : ended !== null ? ["Ended", "off"]
-    : (mode === "browser" || mode === "livekit") && !live.present.value ? ["Waiting for them", "off"]
+    : (mode === "browser" || mode === "livekit") && !live.present.value && !live.watching.value ? ["Waiting for them", "off"]
     : consent === null ? ["Connecting", "off"]
     : open ? [consent.agent_only && !consent.transcribe ? "Hearing you only" : "Listening", "on"]
     : ["Not listening", "warn"];

@@ -46,7 +46,12 @@ function Controls() {
   const phone = live.call.value.mode === "phone"; // the people talk elsewhere; this ends the coaching only
   return (
     <footer class="controls">
-      {live_ ? (
+      {live_ && live.watching.value ? (
+        <>
+          <button type="button" class="quiet" data-testid="leave" onClick={() => void live.hangUp()}>Stop listening</button>
+          <button type="button" class="quiet" data-testid="whisper" aria-pressed={live.whispering.value} onClick={live.whisper}>{live.whispering.value ? "The agent hears you" : "Speak to the agent"}</button>
+        </>
+      ) : live_ ? (
         <>
           <button type="button" class="hang-up" data-testid="hang-up" title="⇧E" onClick={() => void live.hangUp()}>{phone ? "Stop coaching" : "Hang up"}</button>
           {!phone && <button type="button" class="quiet" aria-pressed={live.muted.value} onClick={live.mute}>{live.muted.value ? "Muted" : "Mute"} <kbd>M</kbd></button>}

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { rows } from "../call/rows";
+import { listenIn } from "../call/begin";
 import * as live from "../call/live";
 import { kept } from "../overlay/notes";
 import { go } from "../router";
@@ -68,6 +69,9 @@ function Head({ view, onView, onTrouble }: HeadProps) {
         <p class="facts">{when(view.started_at)} · {long} · {name(view.mode)}{view.contact?.number && view.contact.name ? ` · ${view.contact.number}` : ""} · {view.recorded ? "recorded" : "not recorded"}</p>
       </div>
       <div class="call-tools">
+        {view.state === "live" && view.mode === "livekit" && live.id.value !== view.id && (
+          <button type="button" class="quiet" data-testid="listen-in" onClick={() => void listenIn(view).then((came) => (came ? go("/overlay") : onTrouble(live.trouble.peek())))}>Listen in</button>
+        )}
         <label>Outcome
           <select value={view.outcome || view.outcome_preset} data-testid="outcome" onChange={choose} disabled={view.state === "live"}>
             {!view.outcome && !view.outcome_preset && <option value="">—</option>}
