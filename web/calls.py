@@ -20,8 +20,10 @@ from coaching.state import CallState
 from coaching.summary import outcome_preset, summarise
 from coaching.uptake import learnt
 from intelligence.claude_failures import ClaudeFailed
+from voice.frames import Speaker
 from voice.legs import Leg, LegRefused
 from voice.legs.recording import RecordingLeg
+from voice.legs.sip_bridge import SipBridgeLeg, ends
 from voice.legs.webrtc_peer import WebRtcLeg, WebRtcSettings
 from web.bus import Message
 from web.commands import NotAnswered, Refused
@@ -80,6 +82,7 @@ class Calls:
         self.holder = holder  # None: SQLite, and no other process runs calls
         self.following: dict[str, Follower] = {}
         self.live: dict[str, LiveCall] = {}
+        self.lines: dict[str, SipBridgeLeg] = {}  # of telephone calls that this process took up and has not heard yet, by the line's id
         self._watching: set[asyncio.Task[None]] = set()
 
     # ---- beginning
@@ -170,7 +173,7 @@ class Calls:
                 await holding.done()
             return None
         if leg_for is None:
-            leg: Leg = WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=state.started_at)
+            leg = self._leg_again(state.started, state.started_at)
             why = "the server was started again"
         else:
             leg = leg_for(state.started_at)
@@ -180,6 +183,22 @@ class Calls:
         )
         self._run(live)
         return live
+
+    def _leg_again(self, started: CallStarted, began_at: float | None) -> Leg:
+        """Where the sound of a call may come back to. A telephone call of ours goes on in the phone process, which will tell."""
+        if started.line.way in ("sip", "siprec"):
+            caller: Speaker = "prospect" if started.line.direction == "inbound" else "agent"
+            leg = self.lines[started.line.id] = SipBridgeLeg(ends(caller), began_at=began_at)
+            return leg
+        return WebRtcLeg(WebRtcSettings(stun=self.settings.stun), began_at=began_at)
+
+    async def line_lives(self, line: str) -> bool:
+        """Whether a call that came over this telephone line has not ended yet, whoever ran it."""
+        for call_id in await self.store.live_calls():
+            first = await self.store.events(call_id, limit=1)
+            if first and isinstance(first[0].event, CallStarted) and first[0].event.line.id == line:
+                return True
+        return False
 
     async def _take_vacant(self, holder: Holder) -> None:
         """Calls whose process died or stopped go on here, if no other process is faster; rooms have a dispatcher of their own."""

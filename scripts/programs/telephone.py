@@ -319,6 +319,8 @@ class Telephone:
         left, begin = [], time.monotonic()
         for n in range(len(code) // size):
             await asyncio.sleep(max(0.0, begin + n * _PACE_S - time.monotonic()))
+            if self._rtp.is_closing():
+                break
             data = self.packet(code[n * size : (n + 1) * size], kind)
             left.append(time.monotonic())
             if not lose(n):

@@ -1,17 +1,18 @@
 """A telephone call that passes through our own SIP side, or that a recorder forks to it: both sides' RTP, copied to us.
 
-The phone process (voice/sip) relays the call and copies each side's packets to a UDP port of ours. If we stand still, the
+The phone process (voice/sip) relays the call and copies each side's packets to a socket that it has given us. If we stand still, the
 kernel drops copies; the call itself never waits. Who hangs up, holds or changes the codec is told by the phone process.
 """
 
 import asyncio
+import contextlib
 import math
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from voice.frames import Speaker
 from voice.legs import LeftReason, LegHeld, LegItem, LegResumed
@@ -19,8 +20,6 @@ from voice.legs.live import LiveItems
 from voice.legs.reorder import ReorderSettings
 from voice.legs.rtp import LineFigures, RtpSource, Stretch
 from voice.legs.timeline import TimelineSettings
-
-_WAITING: Final = 1 << 18  # bytes of packets that the kernel keeps while we stand still: about 4 s of one side
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,11 @@ class SipBridgeSettings:
     buffer_ms: int = 2000
     reorder: ReorderSettings = field(default_factory=ReorderSettings)
     timeline: TimelineSettings = field(default_factory=lambda: TimelineSettings(leave_after_ms=math.inf))
+
+
+def ends(caller: Speaker) -> dict[str, Speaker]:
+    """Which end of a call is whom."""
+    return {"caller": caller, "callee": "prospect" if caller == "agent" else "agent"}
 
 
 class _Side(asyncio.DatagramProtocol):
@@ -75,18 +79,16 @@ class SipBridgeLeg:
         self._over = False
         self._held: set[str] = set()
 
-    async def open(self) -> dict[str, int]:
-        """The ports to which each end's packets are to be copied."""
-        ports: dict[str, int] = {}
-        for name, side in self._sides.items():
-            receiving = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    async def open(self, sockets: Mapping[str, socket.socket]) -> None:
+        """Where each end's packets come; what waits in them was said before we were there, and is not heard."""
+        for name, receiving in sockets.items():
             receiving.setblocking(False)
-            receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WAITING)
-            receiving.bind(("127.0.0.1", 0))
+            with contextlib.suppress(BlockingIOError):
+                while receiving.recv(4096):
+                    pass
+            side = self._sides[name]
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda side=side: side, sock=receiving)  # type: ignore[misc]  # bound at once
             self._transports.append(transport)
-            ports[name] = int(receiving.getsockname()[1])
-        return ports
 
     # ---- what the phone process tells
 

@@ -1,6 +1,7 @@
 """One bridged call: whoever calls us and whom we call for them, with the relay between and a copy of each side beside it."""
 
 import ipaddress
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ SideName: TypeAlias = Literal["caller", "callee"]
 SIDES: Final[tuple[SideName, SideName]] = ("caller", "callee")
 _ONE_WAY_S: Final = 5.0
 _LOOK_S: Final = 5.0
+_TAP_BYTES: Final = 1 << 18  # about 4 s of one side
 _GIVES_WAY: Final = frozenset({404, 408, 410, 480, 486, 487, 500, 502, 503, 504, 600, 603})  # then the next target is tried
 
 _OVER: Final = frozenset({"UaStateDisconnected", "UaStateFailed", "UaStateDead"})
@@ -67,6 +69,15 @@ def contact(engine: Engine) -> Any:
     return SipContact(address=SipAddress(url=SipURL(host=engine.shown, port=engine.port), hadbrace=True))
 
 
+def tap_socket() -> socket.socket:
+    """Where copies of one side's packets go. It belongs to this process, so that no other can ever take its port over."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _TAP_BYTES)
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
 class BridgedCall:
     """``route``: asked once, with the number dialled; it calls go() or refuse(), now or later."""
 
@@ -89,7 +100,8 @@ class BridgedCall:
         self.a.on_remote_sdp_change = self._caller_sdp
         self.b: Any = None
         self._offer: Any = None
-        self._ports: Mapping[str, int] = {}
+        self._taps: dict[SideName, socket.socket] = {}
+        self._tapped = False
         self._over = False
         self._look: Any = None
 
@@ -209,8 +221,8 @@ class BridgedCall:
         body = data[2] if isinstance(event, CCEventConnect | CCEventRing) and data else data if isinstance(event, CCEventUpdate) else None
         if body is not None:
             body.needs_update = False
-        if isinstance(event, CCEventConnect | CCEventUpdate) and self.answered_at:
-            self.tap(self._ports)  # the relay may have taken other ports
+        if isinstance(event, CCEventConnect | CCEventUpdate) and self._tapped:
+            self.tap()  # the relay may have taken other ports
 
     # ---- sound
 
@@ -242,16 +254,24 @@ class BridgedCall:
             return {}
         return {str(number): [coding.name, coding.rate] for number, coding in heard(own, other).items()}
 
-    def tap(self, ports: Mapping[str, int]) -> None:
-        """Copies of each side's packets to these ports of this machine, until the call ends."""
-        self._ports = ports
+    def tap(self) -> None:
+        """Copies of each side's packets go to a socket of this machine from now on. Whoever analyses has been given both ends
+        of them (taps()); while nobody reads, the kernel keeps a few seconds and drops the rest."""
         session = self.session
-        if session is None or not ports:
+        if session is None:
             return
+        self._tapped = True
         for name, ours, theirs in (("caller", session.from_tag, session.to_tag), ("callee", session.to_tag, session.from_tag)):
             audio = self.sides[name].audio  # type: ignore[index]  # one of the two
-            if name in ports and audio is not None:
-                session.rtpp_seq.send_command(f"C {session.call_id}-{audio.number} udp:127.0.0.1:{ports[name]} {ours} {theirs}", _nothing)
+            if audio is not None:
+                port = self._taps[name].getsockname()[1]  # type: ignore[index]  # as above
+                session.rtpp_seq.send_command(f"C {session.call_id}-{audio.number} udp:127.0.0.1:{port} {ours} {theirs}", _nothing)
+
+    def taps(self) -> list[socket.socket]:
+        """The caller's, the callee's."""
+        if not self._taps:
+            self._taps = {name: tap_socket() for name in SIDES}
+        return [self._taps[name] for name in SIDES]
 
     def _count(self) -> None:
         if self.session is not None:
@@ -303,6 +323,8 @@ class BridgedCall:
                 ua.on_remote_sdp_change = None
         session, self.session = self.session, None
         session.delete()
+        for tap in self._taps.values():
+            tap.close()
         self._listener.ended(self, reason)
 
 

@@ -8,7 +8,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,25 +20,34 @@ _MOST_VISITORS: Final = 8
 
 
 class Visitor:
-    """One connection. send() never waits."""
+    """One connection. send() never waits. ``sockets`` go along with their message (SCM_RIGHTS); ours stay open."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._waiting = b""
+        self._waiting: deque[tuple[bytes, Sequence[socket.socket]]] = deque()
+        self._held = 0
         self.gone = False
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any], sockets: Sequence[socket.socket] = ()) -> None:
         if self.gone:
             return
-        self._waiting += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        self._waiting.append((line, sockets))
+        self._held += len(line)
         self.flush()
 
     def flush(self) -> None:
         try:
             while self._waiting and not self.gone:
-                self._waiting = self._waiting[self._connection.send(self._waiting, socket.MSG_DONTWAIT) :]
+                line, sockets = self._waiting[0]
+                numbers = [each.fileno() for each in sockets if each.fileno() >= 0]
+                sent = socket.send_fds(self._connection, [line], numbers, socket.MSG_DONTWAIT)
+                self._held -= sent
+                self._waiting.popleft()
+                if sent < len(line):
+                    self._waiting.appendleft((line[sent:], ()))
         except BlockingIOError:
-            if len(self._waiting) > _MOST_WAITING:
+            if self._held > _MOST_WAITING:
                 self.close()
         except OSError:
             self.close()

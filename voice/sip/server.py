@@ -217,12 +217,14 @@ class SipServer:
             if call.answered_at:
                 self._tell({"event": "ended", "call": call.id, "reason": reason})
 
-    def _tell_of(self, call: BridgedCall) -> None:
-        self._tell({
+    def _tell_of(self, call: BridgedCall, *, again: bool = False) -> None:
+        if self._analysis is None:
+            return
+        self._analysis.send({
             "event": "call", "call": call.id, "way": "sip", "sip_id": call.sip_id, "otherwise": call.otherwise, "answered_at": call.answered_at,
-            "announced": call.announced,
+            "announced": call.announced, "again": again,
             "sides": {name: {**call.sides[name].party, "formats": call.formats(name), "held": call.sides[name].held} for name in SIDES},
-        })  # fmt: skip
+        }, call.taps())  # fmt: skip
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._analysis is not None:
@@ -240,7 +242,7 @@ class SipServer:
             case "answer" if visitor is self._analysis:
                 self._answered(int(message.get("ask", 0)), bool(message.get("allowed")), str(message.get("why", "")))
             case "tap" if visitor is self._analysis and call is not None:
-                call.tap({name: int(port) for name, port in dict(message["ports"]).items() if name in SIDES})
+                call.tap()
             case "figures" if visitor is self._analysis and call is not None:
                 call.figures = dict(message.get("figures", {}))
             case "hang_up" if call is not None:
@@ -253,10 +255,10 @@ class SipServer:
             visitor.send({"event": "taken"})
             return
         self._analysis = visitor
-        visitor.send({"event": "welcome", "calls": [call.id for call in self.calls.values() if call.up]})
+        visitor.send({"event": "welcome", "sip_ids": [call.sip_id for call in self.calls.values() if call.up]})
         for call in self.calls.values():
             if call.up:
-                self._tell_of(call)
+                self._tell_of(call, again=True)
 
     def _left(self, visitor: Visitor) -> None:
         if visitor is self._analysis:

@@ -7,14 +7,14 @@ happens here, the people on the telephone go on talking.
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 
 from coaching.consent import ConsentRefused
-from voice.frames import Speaker
-from voice.legs.sip_bridge import SipBridgeLeg
+from voice.legs.sip_bridge import SipBridgeLeg, ends
 from voice.sip.door import LONGEST, NAME
 from web.calls import Calls
 from web.phones.dialing import may_dial
@@ -23,6 +23,7 @@ from web.phones.identity import Party, started
 logger = structlog.get_logger()
 _AGAIN_S: Final = 1.0
 _FIGURES_S: Final = 5.0
+_TAKEN_UP_TRIES: Final = 300  # of 0.1 s: a lease runs out, the database is slow
 _SIDES: Final = ("caller", "callee")
 
 
@@ -32,7 +33,8 @@ class PhoneLink:
     def __init__(self, calls: Calls) -> None:
         self._calls, self._file = calls, calls.settings.data / NAME
         self._legs: dict[str, SipBridgeLeg] = {}
-        self._writer: asyncio.StreamWriter | None = None
+        self._door: socket.socket | None = None
+        self._taps: list[socket.socket] = []  # came along with a message that is not read yet
         self.linked = False
         self._task: asyncio.Task[None] | None = None
 
@@ -55,24 +57,49 @@ class PhoneLink:
             await asyncio.sleep(_AGAIN_S)
 
     async def _linked(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(self._file, limit=4 * LONGEST)
-        self._writer = writer
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._say({"do": "analyse"})
-                figures = group.create_task(self._figures(), name="phone figures")
-                while line := await reader.readline():
-                    self._heard(group, json.loads(line))
-                figures.cancel()
-        except* ConnectionError:
-            pass
-        finally:
-            self._writer = None
-            writer.close()
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as door:
+            door.setblocking(False)
+            await loop.sock_connect(door, str(self._file))
+            self._door = door
+            came = asyncio.Event()
+            loop.add_reader(door, came.set)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    self._say({"do": "analyse"})
+                    figures = group.create_task(self._figures(), name="phone figures")
+                    await self._read(door, came, group)
+                    figures.cancel()
+            finally:
+                self._door = None
+                loop.remove_reader(door)
+                for taps in self._taps:
+                    taps.close()
+                self._taps.clear()
+
+    async def _read(self, door: socket.socket, came: asyncio.Event, group: asyncio.TaskGroup) -> None:
+        rest = b""
+        while True:
+            came.clear()
+            try:
+                data, numbers, _, _ = socket.recv_fds(door, LONGEST, 16)
+            except BlockingIOError:
+                await came.wait()
+                continue
+            except OSError:
+                return
+            self._taps += [socket.socket(fileno=number) for number in numbers]
+            if not data or len(rest) > 4 * LONGEST:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._heard(group, json.loads(line))
 
     def _say(self, message: dict[str, Any]) -> None:
-        if self._writer is not None:
-            self._writer.write(json.dumps(message).encode() + b"\n")
+        """Few and short: what does not fit in the kernel's buffer is not worth waiting for."""
+        if self._door is not None:
+            with contextlib.suppress(OSError):
+                self._door.send(json.dumps(message).encode() + b"\n")
 
     async def _figures(self) -> None:
         while True:
@@ -85,8 +112,11 @@ class PhoneLink:
         match message.get("event"):
             case "welcome":
                 self.linked = True
+                self._forget(set(message["sip_ids"]))
             case "call":
-                group.create_task(self._ring(message), name=f"ring {message['call']}")
+                taps = dict(zip(_SIDES, self._taps, strict=False))
+                del self._taps[:2]
+                group.create_task(self._ring(message, taps), name=f"ring {message['call']}")
             case "may_dial":
                 group.create_task(self._may_dial(message), name="may dial")
             case "media" if leg is not None:
@@ -99,19 +129,36 @@ class PhoneLink:
             case _:
                 pass  # taken by another server, or of a newer version
 
-    async def _ring(self, message: Mapping[str, Any]) -> None:
+    def _forget(self, lines: set[str]) -> None:
+        """Calls that ended while this server was away."""
+        for line in set(self._calls.lines) - lines:
+            self._calls.lines.pop(line).hung_up("lost")
+
+    async def _known(self, line: str, *, again: bool) -> SipBridgeLeg | None:
+        """The leg of a call that went on while this server was away. Among several servers a lease has to run out first."""
+        if again and self._calls.holder is not None and await self._calls.line_lives(line):
+            for _ in range(_TAKEN_UP_TRIES):
+                if line in self._calls.lines:
+                    break
+                await asyncio.sleep(0.1)
+        return self._calls.lines.pop(line, None)
+
+    async def _ring(self, message: Mapping[str, Any], taps: Mapping[str, socket.socket]) -> None:
         """A call was answered (or stood already when we came): hear it."""
-        ends = {name: message["sides"][name] for name in _SIDES}
+        said = {name: message["sides"][name] for name in _SIDES}
         sides = self._calls.machine.phones.current().identity.sides(
-            _party(ends["caller"]), _party(ends["callee"]), otherwise=message["otherwise"]
+            _party(said["caller"]), _party(said["callee"]), otherwise=message["otherwise"]
         )
-        other: Speaker = "prospect" if sides.caller == "agent" else "agent"
-        leg = SipBridgeLeg({"caller": sides.caller, "callee": other})
+        known = await self._known(message["sip_id"], again=message["again"])
+        leg = known or SipBridgeLeg(ends(sides.caller))
         self._legs[message["call"]] = leg
-        for name, end in ends.items():
+        for name, end in said.items():
             leg.formats(name, end["formats"])
             leg.hold(name, end["held"])
-        self._say({"do": "tap", "call": message["call"], "ports": await leg.open()})
+        await leg.open(taps)
+        self._say({"do": "tap", "call": message["call"]})
+        if known is not None:
+            return
         try:
             live = await self._calls.ring(started(sides, message["way"], message["sip_id"]), leg)
             if message["announced"]:
