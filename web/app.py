@@ -53,7 +53,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
                 app.state.dispatcher, app.state.callers = open_rooms(calls)
                 watching = [asyncio.create_task(each.run(), name="rooms") for each in (app.state.dispatcher, app.state.callers)]
             link = app.state.phone_link = PhoneLink(calls)
-            app.state.ways = Ways()
+            app.state.ways = Ways.of(settings)
             app.state.carriers, app.state.asterisk = Carriers(calls, app.state.ways), Asterisk(calls, app.state.ways)
             try:
                 await calls.resume_all()

@@ -14,6 +14,7 @@ from voice.models.weights import SILERO, WHISPER, WeightsRefused, file_of
 from voice.models.whisper import RecogniserFailed, Whisper
 from web.api.more import missing
 from web.compose import engine_settings
+from web.phones.ways import said
 from web.settings import Settings
 
 _FILE: Final = "calibration.json"
@@ -48,6 +49,8 @@ def doctor(settings: Settings, port_is_free: Callable[[Settings], bool], say: Ca
         for level, sentence in asyncio.run(lines(settings)):
             wrong = wrong or level == "missing"
             say(f"{level:8} {sentence}")
+    for state, line in said(settings):
+        say(f"{state:8} {line}")
     for each in missing(settings):
         say(f"missing  {each.what}: {each.why}; {each.fix}")
     say(f"ok       data in {settings.data}")

@@ -27,7 +27,7 @@ from web.phones.answers import Announcement, Carrier, Stream, connected, nothing
 from web.phones.dialing import may_dial
 from web.phones.identity import Party, Sides, started
 from web.phones.plan import Plan
-from web.phones.signatures import KeyRefused, from_telnyx, from_twilio, telnyx_key
+from web.phones.signatures import from_telnyx, from_twilio, telnyx_key
 from web.phones.tickets import Ticket, Tickets
 from web.phones.ways import Ways
 
@@ -67,18 +67,8 @@ class Carriers:
         self._open: set[WebSocket] = set()
         settings = calls.settings
         self._origins = sorted(settings.allowed_origins())
-        self._telnyx: Ed25519PublicKey | None = None
-        public = next((origin for origin in settings.origins if origin.startswith("https://")), "")
-        for carrier in ("twilio", "telnyx"):
-            state, key = ways[carrier], settings.twilio_token if carrier == "twilio" else settings.telnyx_key
-            state.on = bool(key and public)
-            state.where = f"{public}/carriers/{carrier}/voice" if public else ""
-            state.wrong = "" if not key or public else "Carriers reach us by https: set SOTTOVOCE_ORIGINS to the address they see."
-        if settings.telnyx_key:
-            try:
-                self._telnyx = telnyx_key(settings.telnyx_key)
-            except KeyRefused as wrong:
-                ways["telnyx"].on, ways["telnyx"].wrong = False, str(wrong)
+        key = settings.telnyx_key if ways["telnyx"].on else ""
+        self._telnyx: Ed25519PublicKey | None = telnyx_key(key) if key else None
 
     async def going_down(self) -> None:
         for socket in list(self._open):
