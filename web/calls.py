@@ -36,7 +36,7 @@ from web.log import CallLog, Viewer, append_late
 from web.recordings import Recorder
 from web.settings import Settings
 from web.store import Store, new_id
-from web.tables import calls, events, links, rooms
+from web.tables import calls, events, leases, links, rooms
 
 logger = structlog.get_logger()
 _END_S: Final = 15.0
@@ -390,12 +390,27 @@ class Calls:
 
     async def end(self, call_id: str, reason: str) -> None:
         """Hang up, and wait for the summary as long as it usually takes."""
-        await self._ask(call_id, "end", {"reason": reason})
+        try:
+            await self._ask(call_id, "end", {"reason": reason})
+        except NotAnswered:
+            await self._end_for_whoever_had_it(call_id, reason)
         live = self.live.get(call_id)
         if live is not None and live.task is not None:
             await asyncio.wait([live.task], timeout=_END_S)
         elif live is None and self.holder is not None:
             await self._summed_up(call_id)
+
+    async def _end_for_whoever_had_it(self, call_id: str, reason: str) -> None:
+        """Nobody runs the call, or whoever does is stuck: it is taken from them and ended as it stands. Raises NotAnswered."""
+        assert self.holder is not None  # somebody was asked
+        seen = await self.store.row(sa.select(leases.c.epoch).where(leases.c.call == call_id))
+        lease = await self.holder.leases.takeover(call_id, self.holder.name, seen["epoch"]) if seen is not None else None
+        if lease is None:
+            raise NotAnswered(call_id)
+        state = CallState.of(await self.store.all_events(call_id))
+        holding = self.holder.hold(lease, state.last)
+        await self._close_log(holding.log, state, reason)
+        await holding.done()
 
     async def _summed_up(self, call_id: str) -> None:
         query = sa.select(events.c.n).where(events.c.call == call_id, events.c.type == "summary_made")

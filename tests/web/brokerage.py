@@ -65,6 +65,16 @@ class Agent:
                     found.append(child)
         return found
 
+    def cpu_s(self) -> float:
+        """CPU seconds of the worker, its jobs and its engine so far."""
+        assert self.process is not None
+        total = 0.0
+        for pid in (self.process.pid, *children(self.process.pid)):
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return total
+
     def terminate(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -202,11 +212,11 @@ class Crowd:
         self._people.append(person)
         return await person.join(publish=False)
 
-    async def talk(self, call: str) -> tuple[Person, Person]:
-        """Agent and prospect, who say the same over and over."""
+    async def talk(self, call: str, pause_s: float = 1.0) -> tuple[Person, Person]:
+        """Agent and prospect, who say the same over and over, with a pause so that utterances end."""
         agent, prospect = await self.agent_joins(call), await self.prospect_joins(call)
         for person, speaker in ((agent, "agent"), (prospect, "prospect")):
-            person.say(np.pad(speech(speaker, words=True), (0, RATE)), loop=True)  # with a pause, so that utterances end
+            person.say(np.pad(speech(speaker, words=True), (0, int(pause_s * RATE))), loop=True)
         return agent, prospect
 
     async def _in(self, person: Person) -> Person:

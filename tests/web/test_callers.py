@@ -211,3 +211,6 @@ async def test_who_may_not_be_called_is_not_dialled(office: Office) -> None:
         assert why in answer.json()["detail"]
     toll_free = await office.client.post(f"/api/calls/{call}/dial", json={"number": "+18005550199"})
     assert "sip setup" in toll_free.json()["detail"] or toll_free.status_code == 503
+    ended = await office.client.post(f"/api/calls/{call}/end", json={})  # no worker runs here
+    assert ended.json()["state"] == "ended"
+    assert ended.json()["summary"] is not None

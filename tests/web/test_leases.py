@@ -254,3 +254,17 @@ async def test_a_stopped_worker_comes_back_too_late(stores: tuple[Store, Store],
         worker.kill()
         worker.wait()
         worker.stdout.close()
+
+
+async def test_of_two_that_look_for_a_holder_one_claims(stores: tuple[Store, Store]) -> None:
+    """Two web processes that would ask a worker: one may, for a while; of the workers that were asked for one epoch one takes the call."""
+    one, two = Leases(stores[0], LENGTH_S), Leases(stores[1], LENGTH_S)
+    call = await begun(stores[0])
+    assert not await one.claim(call, 1, 1.0)  # its holder lives
+    await seen(two, call)
+    claims = await asyncio.gather(*(each.claim(call, 1, LENGTH_S) for each in (one, two)))
+    assert sorted(claims) == [False, True]
+    assert call not in [v.call for v in await two.vacant()]
+    await seen(two, call)  # nobody came: it is asked again
+    taken = await asyncio.gather(one.takeover(call, "B", 1), two.takeover(call, "C", 1))
+    assert sorted(lease is not None for lease in taken) == [False, True]

@@ -12,12 +12,12 @@ from playwright.async_api import Page, WebSocket, expect
 from scripts.programs.callers import Server
 from scripts.programs.services import LiveKit, Postgres, Redis
 from tests.services import livekit, postgres, redis  # noqa: F401  fixtures
-from tests.web.brokerage import Brokerage, tell
+from tests.web.brokerage import PATIENCE, Brokerage, tell
 from tests.web.browser.conftest import Launch
 from tests.web.browser.people import WORDS, Taps, runs, signed_in, stranger, view
 
-pytestmark = [pytest.mark.browser, pytest.mark.livekit, pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(300)]
-TALK_S: Final = 40.0
+pytestmark = [pytest.mark.browser, pytest.mark.livekit, pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(300 * PATIENCE)]
+TALK_S: Final = 25.0
 
 # When this page's microphone was loud last, and when it fell silent: wall-clock milliseconds of each end of speech.
 _ENDS: Final = """
@@ -94,11 +94,11 @@ async def _talk(server: Server, launch: Launch, talk_s: float) -> tuple[Page, Pa
     await agent.get_by_test_id("start-call-go").click()
     await prospect.goto(await agent.get_by_test_id("invite-link").input_value())
     await prospect.get_by_test_id("join").click()
-    await prospect.get_by_test_id("grant").click(timeout=30_000)
-    await expect(prospect.get_by_test_id("revoke")).to_be_visible(timeout=15_000)
+    await prospect.get_by_test_id("grant").click(timeout=30_000 * PATIENCE)
+    await expect(prospect.get_by_test_id("revoke")).to_be_visible(timeout=15_000 * PATIENCE)
     for side in ("agent", "prospect"):
-        await expect(agent.get_by_test_id(f"caption-{side}")).to_contain_text(WORDS, timeout=60_000)
-    await expect(agent.get_by_test_id("card-say")).to_be_visible(timeout=90_000)
+        await expect(agent.get_by_test_id(f"caption-{side}")).to_contain_text(WORDS, timeout=60_000 * PATIENCE)
+    await expect(agent.get_by_test_id("card-say")).to_be_visible(timeout=90_000 * PATIENCE)
     await asyncio.sleep(talk_s)
     return agent, prospect, shown, shown.latencies(await prospect.evaluate("window.ends")), ours, theirs
 
@@ -110,7 +110,7 @@ async def test_two_browsers_in_a_room(brokerage: Brokerage, server: Server, laun
     assert call["mode"] == "livekit"
     assert {line["speaker"] for line in call["transcript"]} == {"agent", "prospect"}
     await agent.keyboard.press("Shift+E")
-    await expect(prospect.get_by_text("The call has ended.")).to_be_visible(timeout=20_000)
+    await expect(prospect.get_by_text("The call has ended.")).to_be_visible(timeout=20_000 * PATIENCE)
     after = await view(agent, call["id"])
     secret = set[str]().union(*(runs(line["text"]) for line in after["transcript"]))
     secret = secret.union(*(runs(" ".join((each["say"], each["why"], each["quote"]))) for each in after["cards"]))

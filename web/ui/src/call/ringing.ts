@@ -15,6 +15,10 @@ const followed = new Set<string>();
 /** Whose call it is: this agent's, or nobody's in particular. */
 const mine = (row: CallRow): boolean => !row.agent_name || !me().agent_name || row.agent_name === me().agent_name;
 
+/** A telephone call, or one in a LiveKit room that is this agent's by name: there the telephone may ring while no page was asked. */
+const takenUp = (row: CallRow): boolean =>
+  (row.mode === "phone" && mine(row)) || (row.mode === "livekit" && row.agent_name !== "" && row.agent_name === me().agent_name);
+
 export async function follow(row: CallRow): Promise<void> {
   followed.add(row.id);
   ringing.value = null;
@@ -28,7 +32,7 @@ export async function follow(row: CallRow): Promise<void> {
 async function look(): Promise<void> {
   if (live.busy.peek() || (document.hidden && !popped.peek())) return;
   const { calls } = await api.list("");
-  const row = calls.find((c) => c.state === "live" && c.mode === "phone" && mine(c)) ?? null;
+  const row = calls.find((c) => c.state === "live" && takenUp(c)) ?? null;
   const free = live.asking.peek() === null; // the last call's outcome is asked first
   if (row !== null && free && !followed.has(row.id) && (path.peek() === "/overlay" || popped.peek())) return follow(row);
   ringing.value = row;
