@@ -211,3 +211,62 @@ def likeness(heard: NDArray[np.int16], source: NDArray[np.int16]) -> float:
 def _moving(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     sums = np.concatenate(([0.0], np.cumsum(values)))
     return sums[size:] - sums[:-size]
+
+
+class Analysis:
+    """Stands where the server stands: is told of calls and given their taps. For one event loop."""
+
+    def __init__(self, phones: PhoneProcess) -> None:
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.settimeout(0.01)
+        self._door.connect(str(phones.data / "phone.sock"))
+        self._door.sendall(b'{"do":"analyse"}\n')
+        self._rest = b""
+        self.messages: list[dict[str, Any]] = []
+        self.taps: dict[str, dict[str, socket.socket]] = {}
+        self._loose: list[int] = []
+        self.answers = True  # yes to whoever may be dialled
+
+    def read(self) -> list[dict[str, Any]]:
+        """Everything so far."""
+        with contextlib.suppress(TimeoutError):
+            while True:
+                data, numbers, _, _ = socket.recv_fds(self._door, 65_536, 16)
+                self._loose += numbers
+                if not data:
+                    break
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                for line in lines:
+                    self._take(json.loads(line))
+        return self.messages
+
+    def _take(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+        if message["event"] == "call":
+            sockets = [socket.socket(fileno=self._loose.pop(0)) for _ in range(2)]
+            self.taps[message["call"]] = dict(zip(("caller", "callee"), sockets, strict=True))
+            self.say({"do": "tap", "call": message["call"]})
+        elif message["event"] == "may_dial" and self.answers:
+            self.say({"do": "answer", "ask": message["ask"], "allowed": True, "why": ""})
+
+    def say(self, message: dict[str, Any]) -> None:
+        self._door.sendall(json.dumps(message).encode() + b"\n")
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [m for m in self.read() if m["event"] == kind]
+
+    def heard(self, call: str, side: str) -> list[bytes]:
+        """The packets that wait in a tap."""
+        packets = []
+        tap = self.taps[call][side]
+        tap.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packets.append(tap.recv(4096))
+        return packets
+
+    def close(self) -> None:
+        self._door.close()
+        for taps in self.taps.values():
+            for tap in taps.values():
+                tap.close()

@@ -57,11 +57,11 @@ class Side:
 class Listener(Protocol):
     """Who is told of a call; the server."""
 
-    def connected(self, call: "BridgedCall") -> None: ...
+    def connected(self, call: Any) -> None: ...
 
-    def changed(self, call: "BridgedCall", side: SideName) -> None: ...
+    def changed(self, call: Any, side: SideName) -> None: ...
 
-    def ended(self, call: "BridgedCall", reason: str) -> None: ...
+    def ended(self, call: Any, reason: str) -> None: ...
 
 
 def contact(engine: Engine) -> Any:
@@ -80,6 +80,8 @@ def tap_socket() -> socket.socket:
 
 class BridgedCall:
     """``route``: asked once, with the number dialled; it calls go() or refuse(), now or later."""
+
+    way = "sip"
 
     def __init__(
         self, engine: Engine, identity: str, parties: Mapping[SideName, dict[str, Any]], listener: Listener,

@@ -130,8 +130,11 @@ class Engine:
                 if fence.lets_in(data, address.address[0]):
                     super().handle_read(data, address, rtime, delayed)
 
+        class OneWorker(Udp_server_opts):  # type: ignore[misc]  # as above
+            nworkers = 1  # of three, one may overtake another: a 100 behind its 200
+
         UaStateConnected.recv_request_handlers["UPDATE"] = _update
-        SipTransactionManager.model_udp_server = (FencedUdp, Udp_server_opts)
+        SipTransactionManager.model_udp_server = (FencedUdp, OneWorker)
         SipTransactionManager.nat_traversal = True
         self.gc["_sip_tm"] = SipTransactionManager(self.gc, on_request)
 

@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
 from sippy.Exceptions.SipHandlingError import SipHandlingError
 from sippy.Exceptions.SipParseError import SipParseError
 
+from voice.legs.siprec import MetadataRefused, recorded
 from voice.sip.accounts import Accounts, Phone, SipRefused, Trunk
 from voice.sip.bridge import SIDES, BridgedCall, SideName, Target
 from voice.sip.door import Door, Visitor
 from voice.sip.engine import Engine
+from voice.sip.recording import RecordingSession
 from voice.sip.registrar import Registrar, uri_of
 
 logger = structlog.get_logger()
@@ -32,6 +34,7 @@ class Dialled:
 
 
 Weigh = Callable[[str], Dialled]
+AnyCall: TypeAlias = BridgedCall | RecordingSession
 
 
 class SipServer:
@@ -43,7 +46,7 @@ class SipServer:
         self.registrar = Registrar(accounts, str(accounts.listen.address), folder / "phones.json", self._known)
         self._door = Door(door, self.engine.call, self._heard, self._left)
         self._analysis: Visitor | None = None
-        self.calls: dict[str, BridgedCall] = {}
+        self.calls: dict[str, AnyCall] = {}
         self.counts: Counter[str] = Counter()
         self._sources: Counter[str] = Counter()
         self._asked: dict[int, Callable[[bool, str], None]] = {}
@@ -109,7 +112,15 @@ class SipServer:
             return request.genResponse(503, "Starting"), None, None
         if request.countHFs("contact") == 0:
             return request.genResponse(400, "No Contact"), None, None
-        call = self._call(request, source, name)
+        call: AnyCall
+        if isinstance(source, Trunk) and source.siprec:
+            try:
+                call = self._recording(request, name)
+            except MetadataRefused as refused:
+                self.counts["refused_recordings"] += 1
+                return request.genResponse(refused.code, str(refused)), None, None
+        else:
+            call = self._call(request, source, name)
         self.calls[call.id] = call
         self._sources[name] += 1
         self.counts["calls"] += 1
@@ -119,6 +130,17 @@ class SipServer:
             call.drop()
             raise
 
+    def _recording(self, request: Any, name: str) -> RecordingSession:
+        """Raises MetadataRefused."""
+        body = request.getBody()
+        found = recorded(str(body.mtype), str(body)) if body is not None else recorded("", "")
+        if len(found.participants) < 2:
+            raise MetadataRefused(400, "The metadata must say whose voice two streams carry")
+        return RecordingSession(self.engine, self._identity(), found, name, _headers(request), self)
+
+    def _identity(self) -> str:
+        return f"{os.getpid():x}-{time.time_ns():x}"
+
     def _call(self, request: Any, source: Phone | Trunk, name: str) -> BridgedCall:
         caller = request.getHFBody("from").getUrl()
         party: dict[str, Any] = {"number": str(caller.username or ""), "uri": str(caller), "trunk": name, "headers": _headers(request)}
@@ -127,7 +149,7 @@ class SipServer:
         called = request.getRURI()
         callee = {"number": str(called.username or ""), "uri": str(called), "trunk": "", "headers": {}}
         way = "outbound" if isinstance(source, Phone) else "inbound"
-        identity = f"{os.getpid():x}-{time.time_ns():x}"
+        identity = self._identity()
 
         def route(call: BridgedCall, dialled: str) -> None:
             if isinstance(source, Phone):
@@ -203,25 +225,25 @@ class SipServer:
 
     # ---- what calls tell
 
-    def connected(self, call: BridgedCall) -> None:
+    def connected(self, call: AnyCall) -> None:
         self._tell_of(call)
 
-    def changed(self, call: BridgedCall, side: SideName) -> None:
+    def changed(self, call: AnyCall, side: SideName) -> None:
         for name in SIDES:
             self._tell({"event": "media", "call": call.id, "side": name, "formats": call.formats(name)})
         self._tell({"event": "held" if call.sides[side].held else "resumed", "call": call.id, "side": side})
 
-    def ended(self, call: BridgedCall, reason: str) -> None:
+    def ended(self, call: AnyCall, reason: str) -> None:
         if self.calls.pop(call.id, None) is not None:
             self._sources -= Counter([str(call.sides["caller"].party["trunk"])])
             if call.answered_at:
                 self._tell({"event": "ended", "call": call.id, "reason": reason})
 
-    def _tell_of(self, call: BridgedCall, *, again: bool = False) -> None:
+    def _tell_of(self, call: AnyCall, *, again: bool = False) -> None:
         if self._analysis is None:
             return
         self._analysis.send({
-            "event": "call", "call": call.id, "way": "sip", "sip_id": call.sip_id, "otherwise": call.otherwise, "answered_at": call.answered_at,
+            "event": "call", "call": call.id, "way": call.way, "sip_id": call.sip_id, "otherwise": call.otherwise, "answered_at": call.answered_at,
             "announced": call.announced, "again": again,
             "sides": {name: {**call.sides[name].party, "formats": call.formats(name), "held": call.sides[name].held} for name in SIDES},
         }, call.taps())  # fmt: skip
@@ -299,7 +321,7 @@ class SipServer:
             "calls": [self._row(call) for call in self.calls.values()],
         }  # fmt: skip
 
-    def _row(self, call: BridgedCall) -> dict[str, Any]:
+    def _row(self, call: AnyCall) -> dict[str, Any]:
         return {
             "call": call.id, "up": call.up, "since": call.answered_at or call.began_at, "trouble": call.trouble, "figures": call.figures,
             "sides": {
