@@ -6,7 +6,7 @@ from typing import Final
 _SLOT: Final = re.compile(r"\{(\w+)\}")
 _SELLER: Final = re.compile(
     r"\b(?:sell(?:ing)? (?:my|our|your|the|this) (?:\w+ )?(?:house|home|place|condo|property)|list(?:ing)? (?:my|our|your|it|the (?:house|home))"
-    r"|your (?:listing|asking price)|(?:my|our) (?:listing|asking price)|what(?:'s| is) (?:my|our) (?:house|home|place) worth|put (?:it|the house|our house) on the market|showings? (?:at|in) (?:my|our|your))\b",
+    r"|your (?:listing|asking price)|(?:my|our) (?:listing|asking price)|what(?:'s| is) (?:my|our) (?:house|home|place) worth|what (?:your|my|our) (?:house|home|place) (?:is|'s|would be) worth|(?:thought|thinking|think) (?:of|about) selling|put (?:it|the house|our house) on the market|showings? (?:at|in) (?:my|our|your))\b",
     re.I,
 )  # fmt: skip
 _BUYER: Final = re.compile(

@@ -4,6 +4,7 @@ Silent by default. pacing.py says when a card may come up, fitting.py and uptake
 figure on it is without a source. A card that was readable is never removed: it greys, folds or is answered.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -30,6 +31,16 @@ _ASKING_STAGES: Final = frozenset({"opening", "discovery", "presentation"})
 _FEET_MS: Final = 45_000  # the call has found its feet
 _STUCK_MS: Final = 40_000  # the sheet has not filled for so long
 _AFTER_WEIGHTY_MS: Final = 20_000
+_AGAIN_MS: Final = 30_000  # the same objection again so soon is the same objection, paced or not
+# What must be this sure before it earns a glance, beside the policy's own least: docs/measurements.md.
+_SURE: Final = {"objection": 0.72, "fear_or_pressure": 0.8, "buying_signal": 0.75}
+_SURE_PARTIAL: Final = 0.85
+_SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
+_SURE_SECOND: Final = 0.9  # a second objection in the same breath
+_SURE_OWN_HOME: Final = 0.9  # a seller who finds fault with the stairs says why they move
+_PLAIN_QUESTION: Final = re.compile(
+    r"^(?:and |so |okay |ok |well |but |um |uh )*(?:what|how|when|where|who|which|do|does|did|is|are|can|could|will|would)\b[^.!]*\?$", re.I
+)
 _ROOM_MS: Final = 2500  # nobody has said a word for so long; a first word is recognised about a second after it begins
 _MEETING_MS: Final = 120_000  # a time was just named: nobody asks for another one
 _MOST_SHOWN: Final = 200
@@ -169,7 +180,7 @@ class SuggestionPolicy:
         busy = turn.speaker != "prospect" or turn.text.rstrip().endswith("?") or stage not in _ASKING_STAGES or now_ms < _FEET_MS
         weighty = any(f.family in ("objection", "moment", "compliance") or f.label in (*_SIGNALS, "protected_question") for f in findings)
         recent = now_ms - self._weighty_ms < _AFTER_WEIGHTY_MS or now_ms - self._filled_ms < _STUCK_MS
-        if busy or weighty or self.open_cards() or (recent and self.paced):
+        if busy or weighty or self.open_cards() or recent:
             return []
         questions = self.playbook().questions
         slot = next((s for s in slots if s in questions and f"missing_question/{s}" not in self._last_of), None)
@@ -213,7 +224,7 @@ class SuggestionPolicy:
         if made is None:
             return
         moment, answer = made
-        if moment == "buying_signal" and now_ms - self._meeting_ms < _MEETING_MS:
+        if (moment == "buying_signal" and now_ms - self._meeting_ms < _MEETING_MS) or not self._sure(moment, finding, now_ms):
             return
         if moment not in LIGHT:
             self._weighty_ms = now_ms
@@ -222,6 +233,27 @@ class SuggestionPolicy:
             return
         card = self._card(moment, finding.label, answer, say, finding.confidence, finding=finding, finding_id=finding_id)
         self._wait(card, saying, now_ms, partial=finding.partial, once=answer.once)
+
+    def _sure(self, moment: str, finding: Finding, now_ms: int) -> bool:
+        """Whether what was heard is sure enough for a glance; nothing is asked of compliance and of what a rule saw."""
+        if moment not in _SURE:
+            return True
+        least = max(_SURE[moment], _SURE_PARTIAL if finding.partial else 0.0)
+        beside = {c.label for c in self._of(finding.utterance)} - {finding.label}
+        if moment == "objection":
+            if _PLAIN_QUESTION.match(finding.quote):
+                least = max(least, _SURE_QUESTION)
+            if finding.label in ("property", "location") and self._side.side == "seller":
+                least = max(least, _SURE_OWN_HOME)
+            before = self._last_of.get(f"objection/{finding.label}")
+            if before is not None and now_ms - before < _AGAIN_MS:
+                return False
+        return finding.confidence >= (max(least, _SURE_SECOND) if beside else least)
+
+    def _of(self, utterance: str) -> list[Card]:
+        """The cards about these words, shown or waiting, slips and traps apart."""
+        cards = [*(s.card for s in self._shown.values()), *(w.card for w in self._waiting)]
+        return [c for c in cards if utterance and c.utterance == utterance and c.moment in _SURE]
 
     def _answer(self, finding: Finding, playbook: Playbook) -> tuple[str, Answer] | None:
         """The moment that a finding is, and the answer to it; None when it is a reason to stay silent."""

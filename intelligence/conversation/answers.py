@@ -9,9 +9,9 @@ _ASKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("financing", re.compile(r"\b(?:lender|pre-?\s?approv\w+|paying cash|in cash|or cash|financing|mortgage lined|loan)\b", re.I)),
     ("decision_makers", re.compile(r"\b(?:who else|(?:anyone|anybody|someone|somebody) else|just you|besides you|part of (?:the|this) decision|decide together|make the decision)\b", re.I)),
     ("appointment", re.compile(r"\b(?:what time|(?:would|does|how about|how's|could) [^.?!]{0,20}\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|weekend)|when could we)\b", re.I)),
-    ("timeframe", re.compile(r"\b(?:how soon|time ?line|time ?frame|when (?:are|would|do|did|were|will) you|what(?:'s| is) your (?:timing|deadline)|by when|any deadline)\b", re.I)),
-    ("price", re.compile(r"\b(?:budget|price range|what number|what range|how much (?:are|were|would|do) you|comfortable (?:with|spending)|looking to spend|hoping to get)\b", re.I)),
-    ("location", re.compile(r"\b(?:(?:which|what) (?:areas?|part of town|neighborhoods?|towns?|side)|where (?:are|would|do) you)\b", re.I)),
+    ("timeframe", re.compile(r"\b(?:how soon|(?:is there )?a (?:time|date|deadline) (?:you|when)|when (?:do|would) you (?:want|need|like|hope)|time ?line|time ?frame|when (?:are|would|do|did|were|will) you|what(?:'s| is) your (?:timing|deadline)|by when|any deadline)\b", re.I)),
+    ("price", re.compile(r"\b(?:the most you(?:'d| would)|what (?:would|do) you (?:want|need|think|have in mind)[^.?!]{0,25}\b(?:for it|get|price|worth|spend)|what would that price|budget|price range|what number|what range|how much (?:are|were|would|do) you|comfortable (?:with|spending)|looking to spend|hoping to get)\b", re.I)),
+    ("location", re.compile(r"\b(?:where (?:to|next|would that be)|(?:which|what) (?:areas?|part of town|neighborhoods?|towns?|side)|where (?:are|would|do) you)\b", re.I)),
     ("motivation", re.compile(r"\b(?:what(?:'s| is|'s been)? (?:has you|brings|bringing|pushing|made you|making you|prompt\w+|driving|the reason|behind)|why (?:are|do|now|the move)|(?:thinking about|reason for) (?:a move|moving|selling|the move))\b", re.I)),
 )  # fmt: skip
 _NO: Final = re.compile(
@@ -39,6 +39,32 @@ _AGENCY: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 _SHORT: Final = 8  # words: a longer answer says in itself what it is about
 
 
+_LIVES_NOW: Final = re.compile(
+    r"\b(?:where (?:do|are) you (?:live|living|now|at now|staying|coming from)|moving from|coming from|where(?:'s| is) (?:home|your (?:house|place|home))"
+    r"|tell me (?:a (?:bit|little) )?about (?:the|your) (?:house|home|place|condo)|how long have you)\b",
+    re.I,
+)
+_LIVES_THERE: Final = re.compile(
+    r"\b(?:(?:we|i)(?:'ve| have)? (?:currently |now )?(?:live|lived|living|rent|renting|are renting)|(?:we're|i'm|we are|i am) (?:currently |now |still )?(?:living|renting|in|on|at)"
+    r"|moving from|get(?:ting)? out of|leaving|leave|our (?:house|condo|place|home|apartment) (?:is|in|on)|done with)\b",
+    re.I,
+)
+_WISHES: Final = re.compile(
+    r"\b(?:want|like|love|looking|prefer|move to|moving to|closer|near|hoping|dream|somewhere|to be in|go to|would be)\b", re.I
+)
+_REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+    (reason, re.compile(rf"\b(?:{words})\b[^.!]*\?", re.I))
+    for reason, words in (
+        ("first_home", r"(?:your|you guys'|the) first (?:home|house|place|one|time)|first[- ]time (?:buyers?|home ?buyers?)"),
+        ("downsizing", r"down ?siz\w+|something smaller|smaller place"),
+        ("relocation", r"relocat\w+|transfer\w*|new job|moving for work"),
+        ("retirement", r"retir\w+"),
+        ("investment", r"investment|rent it out|rental|flip"),
+        ("growing_family", r"(?:need|for) more (?:room|space) for the (?:kids|family|baby)|growing family|baby on the way"),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     slot: str
@@ -49,6 +75,25 @@ class Answer:
 def asked_for(text: str) -> str | None:
     """The slot that the agent's words ask for, if any."""
     return next((slot for slot, words in _ASKED if words.search(text)), None)
+
+
+def lives_now(text: str) -> bool:
+    """Whether the agent asks about the home of today: a place in the answer is not the place wanted."""
+    return _LIVES_NOW.search(text) is not None
+
+
+def lives_there(text: str) -> bool:
+    """Whether the prospect says where they live or what they leave, and wishes for nothing in the same words."""
+    return _LIVES_THERE.search(text) is not None and _WISHES.search(text) is None
+
+
+def reason_asked(text: str) -> str:
+    """The reason for moving that a question puts into the prospect's mouth ("Is this your first home?"); "" for none."""
+    return next((reason for reason, words in _REASONS if words.search(text)), "")
+
+
+def says_yes(text: str) -> bool:
+    return _YES.match(text) is not None or re.match(r"(?:it|this|that)(?: is|'ll be|'s right)\b", text, re.I) is not None
 
 
 def answers_in(text: str, asked: str | None) -> list[Answer]:

@@ -56,7 +56,8 @@ def meeting_in(text: str) -> Meeting | None:
         part = (match[3] or "").lower()
     if (dated := _DATE.search(text)) is not None:
         day = f"{dated[1].capitalize()} {dated[2].lower()}"
-    clock = _clock(text, bool(day)) or part
+    near = next((s for s in reversed(re.split(r"(?<=[.?!])\s+", text)) if _DAY.search(s) or _DATE.search(s)), "")
+    clock = _clock(near, has_day=True) or _clock(text, bool(day)) or part  # "Thursday at five. He gets off at four."
     agrees = _AGREES.search(text) is not None
     return Meeting(day, clock, agrees) if day or clock or agrees else None
 
@@ -73,7 +74,7 @@ def agreed(said: Meeting | None, proposed: Meeting | None) -> Meeting | None:
     return Meeting(day, clock, said.agrees) if day or clock else None
 
 
-def _clock(text: str, has_day: bool) -> str:
+def _clock(text: str, has_day: bool = False) -> str:
     found = ""
     for match in _TIME.finditer(text):
         lead, past, hour_word, digits, words, tail = match.groups()

@@ -36,6 +36,12 @@ _ASKS: Final = re.compile(
     r"\?\s*$|^\W*(?:so |and |well |but )?(?:what|how|are|is|do|did|will|would|where|any idea)\b|\bI (?:wonder|keep hearing|heard|read)\b",
     re.I,
 )
+_GRIEF: Final = re.compile(
+    r"\b(?:my|our) (?:late )?(?:wife|husband|mom|mother|dad|father|son|daughter|brother|sister|partner|parents?|grandmother|grandfather|grandma|grandpa)"
+    r" (?:just |recently )?(?:passed(?: away)?(?! (?:the|on the|it|a|her|his|by))|died|has (?:cancer|dementia)|is (?:dying|in hospice|in the hospital))\b"
+    r"|\b(?:i|we) (?:just |recently )?(?:lost|buried) (?:my|our) (?:wife|husband|mom|mother|dad|father|son|daughter|brother|sister|partner)\b",
+    re.I,
+)
 _FILLER: Final = re.compile(r"\b(?:um+|uh+|uhm|er+|hmm+)\b", re.I)
 _THINKS: Final = re.compile(
     r"\b(?:let me think|I'm (?:just )?(?:thinking|trying to (?:think|figure|work out|picture))|let's see|(?:I'm|I am) not sure(?:,| if| whether)|I don't know,? (?:maybe|I|it's|if)|how do I (?:say|put)|I guess)\b",
@@ -74,7 +80,7 @@ class MomentDetector:
             return [] if turn.partial else self._wrong(turn, so_far)
         if turn.speaker != "prospect":
             return []
-        found = self._answered(turn) or self._market(turn) or self._thinking(turn)
+        found = self._answered(turn) or self._market(turn) or self._grieving(turn) or self._thinking(turn)
         self._prospect_turns += not turn.partial
         return found
 
@@ -95,10 +101,16 @@ class MomentDetector:
             return []
         return [_moment("market_named", turn, market.group(), "asks about or cites the market", 0.7)]
 
+    def _grieving(self, turn: Turn) -> list[Finding]:
+        """A death or an illness in the family is acknowledged before anything else is said."""
+        grief = None if turn.partial else _GRIEF.search(turn.text)
+        return [] if grief is None else [_moment("fear_or_pressure", turn, grief.group(), "speaks of a loss or an illness", 0.85)]
+
     def _thinking(self, turn: Turn) -> list[Finding]:
         thinks, trails = bool(_THINKS.search(turn.text)), bool(_TRAILS.search(turn.text))
         signs = len(_FILLER.findall(turn.text)) + 2 * thinks + 2 * trails
-        if turn.partial or signs < 3 or not (thinks or trails) or turn.text.rstrip().endswith("?"):
+        paused = _FILLER.search(turn.text) or re.search(r"\.\.\.|…", turn.text)  # "…, I guess." alone is an answer
+        if turn.partial or signs < 3 or not paused or not (thinks or trails) or turn.text.rstrip().endswith("?"):
             return []  # half a sentence always trails off
         values: dict[str, Json] = {"agent_broke_in": self._broke_in}
         return [_moment("thinking_aloud", turn, turn.text, "hesitates aloud and trails off", 0.75, values)]

@@ -21,7 +21,30 @@ _DECIDES: Final = re.compile(
     r"\b(?:decid\w+|decision|ask|talk|discuss|check with|run it (?:by|past)|see it|look at it|look it over|agree|agrees|sign|signs|co-?sign\w*|on board|okay with|ok with"
     r"|approve\w*|say so|says?|thinks?|wants?|weigh in|opinion|consult\w*|say yes|convince|both of us|all of us|on the (?:title|deed|loan|mortgage)|owns?|own half"
     r"|help(?:ing)? (?:us|me) (?:with|buy|out)|gift\w*|giving us|wears the pants|handles|makes the|has to|have to|needs? to|would (?:have|need|want)|will (?:have|need|want)|together|with me"
-    r"|and (?:I|me)\b|reviews?|read (?:it|over|through))",
+    r"|and (?:I|me)\b|me and|us and|reviews?|read (?:it|over|through))",
+    re.I,
+)
+
+
+# Half of a couple decides too: it takes less to hear that they are in it.
+_COUPLE: Final = frozenset(
+    {
+        "wife",
+        "husband",
+        "spouse",
+        "partner",
+        "fiancé",
+        "fiance",
+        "fiancée",
+        "fiancee",
+        "girlfriend",
+        "boyfriend",
+        "better half",
+        "other half",
+    }
+)
+_INVOLVED: Final = re.compile(
+    r"\b(?:been (?:on|looking|searching|dreaming|saving)|lov(?:es|ed)|lik(?:es|ed)|hat(?:es|ed)|saw|found|sends?|look(?:s|ing|ed)|search\w*|keeps?|dreams?|zillow|for the two of us|both)\b",
     re.I,
 )
 
@@ -36,9 +59,10 @@ def decision_makers_in(text: str) -> list[DecisionMaker]:
     """People named as part of the decision, each relation once. A relative who only lives or visits here is none."""
     found: dict[str, DecisionMaker] = {}
     for sentence in re.split(r"(?<=[.?!])\s+", text):
-        if not _DECIDES.search(sentence):
-            continue
+        decides = _DECIDES.search(sentence) is not None
         for match in _OWNED.finditer(sentence):
+            if not decides and not (match[1].lower() in _COUPLE and _INVOLVED.search(sentence)):
+                continue
             if re.match(r"'s\s+(?!got|been|gonna|going|on board|not|the one)", sentence[match.end() :], re.I) and not re.search(
                 r"opinion|decision|call|approval|okay|blessing|name is on", sentence, re.I
             ):

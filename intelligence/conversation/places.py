@@ -279,6 +279,9 @@ def _cased_kinds(text: str) -> list[Place]:
         words = match.group().split()
         while words and words[0].lower() in _NOT_PLACES:
             words = words[1:]
+        started = re.search(r"(?:^|[.?!]\s+)$", text[: match.start()]) is not None
+        if words and words[-1].islower() and (started or all(w.lower() in _EVERYDAY for w in words[:-1])):
+            continue  # "Cute place." at the start of a sentence
         if len(words) >= 2:
             name = " ".join(words)
             found.append(Place(name, match.end() - len(name), match.end()))

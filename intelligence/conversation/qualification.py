@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from intelligence.conversation.answers import answers_in, asked_for
+from intelligence.conversation.answers import answers_in, asked_for, lives_now, lives_there, reason_asked, says_yes
 from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
@@ -12,6 +12,7 @@ _ORDER: Final = ("motivation", "timeframe", "price", "decision_makers", "financi
 _FOUND_ITS_FEET: Final = 8  # turns before the coach suggests a question: the opening belongs to the two of them
 _BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_call", "commitment_refused"})  # answer these first
 _WEIGHT: Final = {"budget": 3, "asking": 2, "offer": 1}  # which amount is the price of the sheet; others are not
+_SURE_AGENT: Final = 0.85  # a card may be wrong, a fact on the sheet not
 _LIKELY_A_PRICE: Final = 50_000  # dollars: below, an amount without a role is a fee, a repair or a deposit
 
 
@@ -37,6 +38,8 @@ class QualificationSheet:
         self._changed: list[Slot] = []
         self._asked: set[str] = set()
         self._question: str | None = None  # the slot that the agent asked for last
+        self._lived = False  # the agent asked where they live now
+        self._reason = ""  # the reason for moving that the agent asked about with yes or no
         self._turns = 0
         self._busy = True
         self._price_weight = 0
@@ -67,6 +70,8 @@ class QualificationSheet:
             return []
         self._turns += 1
         if turn.speaker == "agent":
+            self._lived = lives_now(turn.text)
+            self._reason = reason_asked(turn.text)
             if (slot := asked_for(turn.text)) is not None:
                 self._question = slot
                 self._asked.add(slot)
@@ -78,8 +83,10 @@ class QualificationSheet:
             for answer in answers_in(turn.text, self._question):
                 value: Json = [] if answer.slot == "decision_makers" else answer.value
                 self._fill(answer.slot, value, answer.value, turn, surety(turn, answer.quote))
+            if self._reason and says_yes(turn.text):
+                self._join("motivation", [self._reason], turn, 1.0)
             if len(turn.text.split()) > 2:
-                self._question = None
+                self._question, self._lived, self._reason = None, False, ""
         return []
 
     def _learn(self, finding: Finding, turn: Turn) -> None:
@@ -92,7 +99,7 @@ class QualificationSheet:
                 for frame in _items(said, "timeframes"):
                     value = {"said": frame["quote"], "earliest_days": frame["earliest_days"], "latest_days": frame["latest_days"]}
                     self._fill("timeframe", value, str(frame["quote"]), turn, _number(frame["sure"]))
-            case "location_named" if names := _names(said, "places"):
+            case "location_named" if not self._lived and not lives_there(turn.text) and (names := _names(said, "places")):
                 self._join("location", names, turn, _number(said.get("sure", 1.0)))
             case "motivation":
                 self._join("motivation", [str(said.get("reason", ""))], turn, finding.confidence)
@@ -103,7 +110,7 @@ class QualificationSheet:
                 self._fill("decision_makers", names, ", ".join(names), turn, surety(turn, " ".join(names)))
             case "appointment" if when := said.get("when"):
                 self._fill("appointment", when, str(when), turn, _number(said.get("sure", 1.0)))
-            case "has_agent":
+            case "has_agent" if finding.confidence >= _SURE_AGENT:
                 self._fill("agency", "has an agent", "has an agent", turn, surety(turn, finding.quote))
             case _:
                 pass

@@ -6,6 +6,7 @@ time that the agent proposed is the time that "that works" agrees to. (Asking fo
 the signal protected_question, is heard by the compliance module, which has the rules.)
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,11 @@ WEIGHTS: Final = Path(__file__).parent / "data" / "signals.npz"
 REASON: Final = "motivation:"  # the head's names of the motivations
 _PARTIAL_EXTRA: Final = 0.15  # half a sentence may still turn round, so it must be surer
 _ON_PARTIALS: Final = frozenset({"do_not_call", "stress", "buying_interest"})  # the others raise no card: they wait for the end
+# "Okay, got it.": somebody listens. It may agree to a time, and says nothing else.
+_LISTENS: Final = re.compile(
+    r"(?:\W*\b(?:okay|ok|yeah|yes|yep|right|sure|alright|all right|got it|gotcha|i see|uh[- ]huh|mm+[- ]?h?mm*|mhm|oh|ah|great|good|makes sense|fair enough))+\W*",
+    re.I,
+)
 _READ_BAR: Final = 0.1  # a price or a date weeks ahead that was read is one, unless the head is sure that it is not
 _NEAR_DAYS: Final = 14  # what lies nearer is more often a time to meet than the time of the move
 _AGENT_KINDS: Final = ("agent", "realtor", "broker", "license", "real estate")
@@ -63,13 +69,14 @@ class SignalDetector:
             self._proposed = meeting_in(turn.text) or self._proposed
         if turn.speaker != "prospect" or not reading.sentences:
             return []
+        listens = _LISTENS.fullmatch(turn.text) is not None
         today = date.fromisoformat(so_far.today) if so_far.today else None
         values = values_of_sentences(turn.text, reading.sentences, today or _NO_DATE)
         table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences, values))
         found: list[Finding] = []
         for column, name in enumerate(self._head.labels):
             label = "motivation" if name.startswith(REASON) else name
-            if turn.partial and label not in _ON_PARTIALS:
+            if (turn.partial and label not in _ON_PARTIALS) or (listens and label != "appointment"):
                 continue
             best = int(np.argmax(table[:, column]))
             confidence = float(table[best, column])

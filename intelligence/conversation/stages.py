@@ -9,18 +9,24 @@ from intelligence.conversation.turns import Conversation, Finding, Reading
 
 STAGES: Final = ("opening", "discovery", "presentation", "objection_handling", "negotiation", "closing", "wrap_up")
 _OPENING: Final = 4  # turns: greetings, who calls and whether it may be recorded
+_SURE: Final = 0.7  # what is less sure moves no stage
 _FEET: Final = 6  # before so many turns nobody says goodbye
 _FAREWELL: Final = re.compile(
     r"\b(?:bye|goodbye|take care|talk (?:to you |with you )?(?:soon|then|later)|have a (?:good|great|nice|wonderful)|see you (?:then|there|on \w+|\w+day)"
-    r"|thanks (?:again|for your time|for calling)|thank you (?:again|for your time)|looking forward to (?:it|seeing|meeting)|i'?ll (?:send|text|email) you (?:a |the )?(?:confirmation|address|invite|details))\b",
+    r"|thanks (?:again|for your time|for calling)|thank you (?:again|for your time)|looking forward to (?:it|seeing|meeting)|call me with|(?:i|we)(?:'ve| have)? (?:gotta|got to|have to|better) (?:run|go|get going)\b|will do\b|i'?ll (?:pencil|get|have|send|email|text) (?:it|that|this|them|those) (?:in|over|to you|tonight|tomorrow|right away|shortly|by)|i'?ll (?:send|text|email) you (?:a |the )?(?:confirmation|address|invite|details))\b",
     re.I,
 )
 # What an agent says when leading into a stage; a question that fills the sheet leads into discovery.
 _LEADS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("closing", re.compile(r"\b(?:set (?:up )?a time|put (?:you|us) down|book (?:it|you|a)|schedule|next steps?|sign (?:the|an|it|with)|ready to (?:sign|move forward|list|write)|(?:the|an|buyer|listing) agreement (?:over|tonight|today)|meet (?:you|up|at)|come (?:by|over|out)|stop by|sit down together|write (?:it|the offer|an offer) up)\b", re.I)),
+    ("closing", re.compile(r"\b(?:(?:want|like|love|care) to (?:see|tour|visit|walk|come|look at) (?:it|inside|the (?:house|home|place|inside)|that one|them)|(?:i )?(?:could|can) show (?:it|you|them|her|him)|pencil|set (?:up )?a time|put (?:you|us) down|book (?:it|you|a)|schedule|next steps?|sign (?:the|an|it|with)|ready to (?:sign|move forward|list|write)|(?:the|an|buyer|listing) agreement (?:over|tonight|today)|meet (?:you|up|at)|come (?:by|over|out)|stop by|sit down together|write (?:it|the offer|an offer) up)\b", re.I)),
     ("negotiation", re.compile(r"\b(?:counter(?:ed|offer)?|come (?:down|up) (?:to|by|a)|meet (?:you |them )?(?:in the middle|halfway)|earnest money|concessions?|credit (?:for|toward|at)|final offer|highest and best|escalation|closing costs? (?:if|toward)|(?:they|seller)(?:'d| would| will)? (?:take|accept|agree)|lower (?:my|our|the) (?:fee|commission)|(?:my|our) (?:fee|commission) to)\b", re.I)),
-    ("presentation", re.compile(r"\b(?:it has|it's got|it comes with|there's an? |has an? |the (?:kitchen|yard|garage|house|home|unit|lot) (?:has|is)|square f(?:ee|oo)t|listed (?:at|for)|built in|what (?:we|i) do is|how (?:we|i) work|(?:our|my) (?:marketing|plan|team|photographer|process)|(?:i|we)'d (?:list|price|stage|start)|comparables?|comps|sold for|homes? (?:like|near) (?:yours|it|that)|let me (?:show|tell|walk) you|i can show you)\b", re.I)),
+    ("presentation", re.compile(r"\b(?:this one(?:'s| is| has)|(?:two|three|one|2|3|1)[- ]car garage|it(?:'s| is) listed|fenced|(?:i|we) (?:looked|pulled|ran)|went for|i can (?:get|bring|sell)|about [\w-]+ hundred a year|it has|it's got|it comes with|there's an? |has an? |the (?:kitchen|yard|garage|house|home|unit|lot) (?:has|is)|square f(?:ee|oo)t|listed (?:at|for)|built in|what (?:we|i) do is|how (?:we|i) work|(?:our|my) (?:marketing|plan|team|photographer|process)|(?:i|we)'d (?:list|price|stage|start)|comparables?|comps|sold for|homes? (?:like|near) (?:yours|it|that)|let me (?:show|tell|walk) you|i can show you)\b", re.I)),
 )  # fmt: skip
+_ASKS: Final = re.compile(
+    r"\b(?:tell me|who's we|what (?:did|do|does|are|is|was|were|would|drew|brought|kind|made)|what's|how (?:long|did|do|are|many|soon)|where (?:do|are|would|did)|have you (?:talked|spoken|thought|seen|been|looked)"
+    r"|are you|do you have|is this your|is there)\b[^.!]{3,}\?|\btell me (?:a (?:bit|little) )?about\b",
+    re.I,
+)
 _TELLS: Final = frozenset({"motivation", "timeframe_named", "price_named", "location_named", "decision_makers", "urgency"})
 
 
@@ -60,9 +66,11 @@ class StageTracker:
 
     def _hear_prospect(self, text: str, findings: list[Finding]) -> None:
         labels = {f.label for f in findings}
-        objection = next((f for f in findings if f.family == "objection"), None)
+        objection = next((f for f in findings if f.family == "objection" and f.confidence >= _SURE), None)
         self._objected = objection is not None
-        if "do_not_call" in labels or (self._turns > _FEET and self.stage in ("closing", "wrap_up") and _FAREWELL.search(text)):
+        if "do_not_call" in labels or (
+            self._turns > _FEET and self.stage in ("closing", "wrap_up", "objection_handling") and _FAREWELL.search(text)
+        ):
             self._move("wrap_up", "they end the call")
         elif "appointment" in labels and "commitment_refused" not in labels:
             self._move("closing", "a time was named")
@@ -70,7 +78,7 @@ class StageTracker:
             self._move("objection_handling", f"objection: {objection.label.replace('_', ' ')}")
         elif "buying_interest" in labels and self.stage in ("presentation", "objection_handling", "negotiation"):
             self._move("closing", "they lean forward")
-        elif self.stage == "opening" and labels & _TELLS:
+        elif self.stage == "opening" and labels & _TELLS and self._turns > 2:
             self._move("discovery", "they say what they want")
 
     def _hear_agent(self, text: str) -> None:
@@ -79,7 +87,7 @@ class StageTracker:
             return
         lead = next(((stage, m.group()) for stage, words in _LEADS if (m := words.search(text))), None)
         meeting = meeting_in(text)
-        if meeting is not None and meeting.day and ("?" in text or meeting.clock):
+        if meeting is not None and meeting.day and ("?" in text or meeting.clock) and self._turns > _OPENING:
             self._move("closing", f"“{meeting}”")
         elif lead is not None and lead[0] in ("closing", "negotiation") and self._turns > _OPENING:
             self._move(lead[0], f"“{lead[1]}”")
@@ -93,6 +101,8 @@ class StageTracker:
             self._move("discovery", f"asks for {slot.replace('_', ' ')}")
         elif lead is not None and self._turns > 2 and self.stage in ("opening", "discovery", "objection_handling"):
             self._move(lead[0], f"“{lead[1]}”")
+        elif self._turns > 2 and self.stage in ("opening", "objection_handling", "presentation") and (match := _ASKS.search(text)):
+            self._move("discovery", f"asks “{match.group()}”")
 
     def _move(self, stage: str, why: str) -> None:
         self.stage, self.why = stage, why

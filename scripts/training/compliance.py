@@ -31,7 +31,7 @@ from voice.models.weights import MINILM, file_of  # noqa: E402
 DATA: Final = compliance.WEIGHTS.parent
 SLIPS: Final = ("fair_housing", "guarantee", "legal_advice", "kickback", "dual_agency", "recording", "fee_fixing")
 ABOUT: Final = ("safety", "schools", "people", "wish")
-FALSE_ALARMS: Final = 0.08  # of the negatives, held out; ours are near misses, so of everyday talk it is less
+FALSE_ALARMS: Final = 0.11  # of the negatives, held out; ours are near misses, so of everyday talk it is less
 OWN_BAR: Final = 0.7  # a wrong alarm refuses a card, or a playbook that somebody wrote; what is precise is caught by the rules
 _MISHEARD: Final = {
     "their": "there", "your": "you're", "than": "then", "to": "too", "would": "wood", "sell": "cell", "buy": "by", "for": "four",

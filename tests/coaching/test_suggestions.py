@@ -446,3 +446,25 @@ def test_a_strategy_leaves_compliance_alone() -> None:
     for label, family in (("guarantee", "compliance"), ("protected_question", "signal")):
         plain, trial = (policy(strategy=s).feed([finding(label, family=family)], {}, 1000) for s in ("", "next_step_first"))  # type: ignore[arg-type]  # both are families
         assert plain == trial
+
+
+def test_what_is_not_sure_enough_is_no_card() -> None:
+    """Objections want more certainty in a plain question, about a seller's own home and beside another one; paced or not."""
+    for paced in (True, False):
+        assert labels(policy(paced=paced).feed([finding("price", confidence=0.7)], {}, 1000)) == []
+        asked = dataclasses.replace(finding("commission", confidence=0.9), quote="And what do you folks charge?")
+        assert labels(policy(paced=paced).feed([asked], {}, 1000)) == []
+        assert labels(policy(paced=paced).feed([dataclasses.replace(asked, confidence=0.95)], {}, 1000)) == ["commission"]
+        own = finding("property", confidence=0.85)
+        assert labels(policy(paced=paced, side="seller").feed([own], {}, 1000)) == []
+        assert labels(policy(paced=paced, side="buyer").feed([own], {}, 1000)) == ["property"]
+    both = policy(paced=False)
+    assert labels(both.feed([finding("commission"), finding("has_agent", confidence=0.8)], {}, 1000)) == ["commission"]
+
+
+def test_the_same_objection_so_soon_is_the_same_objection() -> None:
+    """Without pacing, too, what is said twice within half a minute has one card."""
+    coach = policy(paced=False)
+    assert labels(coach.feed([finding("price")], {}, 1000)) == ["price"]
+    assert labels(coach.feed([finding("price", 15_000)], {}, 15_000)) == []
+    assert labels(coach.feed([finding("price", 60_000)], {}, 60_000)) == ["price"]

@@ -136,3 +136,21 @@ def test_an_amount_given_back_wrongly(text: str, wrong: bool) -> None:
 def test_without_a_named_amount_nothing_is_wrong() -> None:
     """What cannot be set side by side is not judged."""
     assert Talk().hears("agent", "So you said $460,000 is your limit.") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Well, my wife passed last spring, so it's a lot of house.", ["fear_or_pressure"]),
+        ("We lost my dad in March.", ["fear_or_pressure"]),
+        ("My wife passed the bar last year.", []),
+        ("We passed on that one.", []),
+        ("What it would sell for and what we'd keep, I guess.", []),
+    ],
+)
+def test_a_loss_is_heard_and_an_answer_is_no_hesitation(text: str, wanted: list[str]) -> None:
+    """A death in the family is a moment to acknowledge; a plain answer that ends on "I guess" is none."""
+    talk = Talk()
+    for _ in range(3):
+        talk.hears("prospect", "We were at the lake.")
+    assert labels(talk.hears("prospect", text)) == wanted

@@ -106,3 +106,32 @@ def test_a_call_that_goes_on_keeps_its_slots() -> None:
     sheet.restore(Slot("price", 420_000, "$420,000", "", "", 1.0))
     assert sheet.changes() == []
     assert "price" not in sheet.missing()
+
+
+def test_where_they_live_now_is_not_where_they_want_to_be() -> None:
+    """A place in the answer to "what are you moving from" is left out; one that is wished for is kept."""
+    sheet = QualificationSheet()
+    say(sheet, "What are you two moving from?", "agent")
+    say(sheet, "A condo downtown.", found=[signal("location_named", places=["downtown"], sure=1.0)])
+    assert "location" not in sheet.slots
+    say(sheet, "We live in Salem.", found=[signal("location_named", places=["Salem"], sure=1.0)])
+    assert "location" not in sheet.slots
+    say(sheet, "We'd like to be near Bend.", found=[signal("location_named", places=["Bend"], sure=1.0)])
+    assert sheet.slots["location"].value == "Bend"
+
+
+def test_a_yes_takes_up_the_reason_that_was_asked_about() -> None:
+    """ "Is this your first home?" and a yes is a reason; a no is none."""
+    for answer, wanted in (("It is, yeah. We rent now.", "first_home"), ("No, our third.", None)):
+        sheet = QualificationSheet()
+        say(sheet, "Congratulations! Is this your first home?", "agent")
+        say(sheet, answer)
+        assert (sheet.slots["motivation"].value if "motivation" in sheet.slots else None) == wanted
+
+
+def test_an_unsure_objection_is_no_fact_about_an_agent() -> None:
+    """Only a sure "has an agent" fills the sheet."""
+    for confidence, filled in ((0.7, False), (0.95, True)):
+        sheet = QualificationSheet()
+        say(sheet, "A fella on TV does it.", found=[Finding("objection", "has_agent", "prospect", "", 0, 0, confidence, "", "")])
+        assert ("agency" in sheet.slots) is filled

@@ -67,3 +67,16 @@ def test_the_sample_call_ends_wrapped_up() -> None:
     assert seen[0] == "opening"
     assert {"objection_handling", "closing"} <= set(seen)
     assert seen[-1] == "wrap_up"
+
+
+def test_an_open_question_leads_into_discovery_and_an_early_day_does_not_close() -> None:
+    """A day named in a greeting is no appointment; a question about the person opens discovery again after an objection."""
+    stages = StageTracker()
+    assert say(stages, "You came through the open house on Sunday, how are you?") == "opening"
+    assert say(stages, "Good, thanks.", "prospect") == "opening"
+    assert say(stages, "What are you two moving from?") == "discovery"
+    assert say(stages, "That's too much money.", "prospect", ("objection", "price")) == "objection_handling"
+    assert say(stages, "Compared with what?") == "objection_handling"
+    assert say(stages, "The ones across the street.", "prospect") == "objection_handling"
+    assert say(stages, "Have you talked with a lender about it?") == "discovery"
+    assert say(stages, "Do you want to see it this week?") == "closing"
