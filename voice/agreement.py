@@ -10,6 +10,7 @@ from typing import Final
 
 from voice.transcripts import Word
 
+_SHORT_MS: Final = 400  # a pass that ends so much before shown words stopped early; nobody took the words back
 _SAFE_MS: Final = 160  # a word that ends nearer to the end of the sound may still grow ("there" -> "therefore")
 
 
@@ -24,10 +25,16 @@ class Agreement:
     def __init__(self) -> None:
         self.settled: tuple[Word, ...] = ()
         self.open_tail: tuple[Word, ...] = ()
+        self._passed_over = False
 
-    def feed(self, words: Sequence[Word], heard_ms: int) -> tuple[Word, ...]:
-        """``words``: all words of the pass in media time; ``heard_ms``: end of its sound. Returns the newly settled."""
+    def feed(self, words: Sequence[Word], heard_ms: int, *, patient: bool = False) -> tuple[Word, ...]:
+        """``words``: all words of the pass in media time; ``heard_ms``: end of its sound. Returns the newly settled.
+
+        ``patient``: a pass that stops well before words that are shown is passed over, unless the one before was too."""
         tail = self.behind_settled(words)
+        self._passed_over = patient and not self._passed_over and self._stopped_early(tail)
+        if self._passed_over:
+            return ()
         fresh: list[Word] = []
         for new, old in zip(tail, self.open_tail, strict=False):
             if plain(new.text) != plain(old.text) or new.end_ms > heard_ms - _SAFE_MS:
@@ -38,7 +45,13 @@ class Agreement:
         return tuple(fresh)
 
     def reset(self) -> None:
-        self.settled, self.open_tail = (), ()
+        self.settled, self.open_tail, self._passed_over = (), (), False
+
+    def _stopped_early(self, tail: Sequence[Word]) -> bool:
+        if not self.open_tail:
+            return False
+        reached_ms = tail[-1].end_ms if tail else self.settled[-1].end_ms if self.settled else 0
+        return self.open_tail[-1].end_ms - reached_ms > _SHORT_MS
 
     def behind_settled(self, words: Sequence[Word]) -> list[Word]:
         """The words behind the settled ones: by their text where the pass still reads it so, else by time."""

@@ -31,6 +31,8 @@ from voice.vad import CHUNK, SpeechDetector
 
 _PROMPT_WORDS: Final = 24
 _ANCHOR: Final = 2  # settled words that a partial hears again, so that its text finds its place
+_LEAST_PROMPT: Final = 3  # words: behind a prompt of one or two Whisper often reads nothing at all
+_HEARD_MS: Final = 60  # a shorter word at the end of the sound was not heard, but is what a loop or a guess puts there
 _REREAD_MS: Final = 28_000  # a longer utterance is not read a second time: Whisper's window ends at 30 s
 _REREADS: Final = 8  # finals that may wait for their second reading
 
@@ -38,16 +40,19 @@ _REREADS: Final = 8  # finals that may wait for their second reading
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
     """``cadence_ms``: new sound between partials. ``hold_back_ms``: words that end nearer to the end of the sound are not
-    shown in a partial yet, because more sound often changes them; from the first word less probable than
-    ``doubtful`` on, a partial waits for more sound as well. ``trim_ms``: a longer window is cut behind sure words.
+    shown in a partial yet, because more sound often changes them, unless they are as probable as ``clear``; from the first
+    word less probable than ``doubtful`` on that ended within ``doubt_ms``, a partial waits for more sound as well.
+    ``trim_ms``: a longer window is cut behind sure words.
     ``short_ms``: an utterance up to here is decoded whole at the first silence. ``reread``: finals get a second pass."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
-    cadence_ms: int = 400
+    cadence_ms: int = 600
     slowest_cadence_ms: int = 1600
     first_ms: int = 480
-    hold_back_ms: int = 160
+    hold_back_ms: int = 200
+    clear: float = 0.8
     doubtful: float = 0.35
+    doubt_ms: int = 700
     trim_ms: int = 9000
     keep_ms: int = 2000
     short_ms: int = 2000
@@ -82,6 +87,7 @@ class _Utterance:
     trimmed: list[NDArray[np.int16]] = field(default_factory=list)  # their sound, kept only for a second reading
     sound_start: int = 0
     waiting: bool = False  # a partial is out
+    blind: bool = False  # the newest pass behind settled words read nothing, though somebody speaks
     heard_ms: int = 0  # end of the newest sound that was read
     guess: _Guess | None = None
     ended: UtteranceEnded | None = None
@@ -288,9 +294,11 @@ class SpeakerListener:
         return self._window(utterance, purpose, self._sound_start, end_sample, utterance.before)
 
     def _unsettled(self, utterance: _Utterance, purpose: Pass, end_sample: int) -> Window:
-        """From a little before the first word that is not settled; the words before that are its prompt."""
+        """From a little before the first word that is not settled; the words before that are its prompt.
+
+        The whole, where the prompt would be short or such a window read nothing the last time."""
         settled, begin = utterance.agreement.settled, self._sound_start
-        if len(settled) > _ANCHOR:
+        if len(settled) >= _ANCHOR + _LEAST_PROMPT and not utterance.blind:
             gap_ms = (settled[-_ANCHOR - 1].end_ms + settled[-_ANCHOR].start_ms) // 2
             begin = max(begin, (gap_ms - self._origin_ms) * SAMPLES_PER_MS)
         if begin == self._sound_start:
@@ -325,17 +333,26 @@ class SpeakerListener:
             return []  # newer sound was read already
         utterance.heard_ms = heard_ms
         words = believed(hypothesis, utterance.speech_chunks, utterance.before)
+        utterance.blind = not words
         if window.purpose == "tail":
             utterance.agreement.feed(words, heard_ms)
             return [self._open(utterance, heard_ms, hypothesis.stamps)]
-        ended = [w for w in words if w.end_ms <= heard_ms - self._settings.hold_back_ms]
-        behind = len(ended) - len(utterance.agreement.behind_settled(ended))
-        was_shown = behind + len(utterance.agreement.open_tail)  # what was shown is not hidden again
-        doubtful = (i for i, w in enumerate(ended) if i >= was_shown and w.probability < self._settings.doubtful)
-        utterance.agreement.feed(ended[: next(doubtful, len(ended))], heard_ms)
+        utterance.agreement.feed(self._showable(utterance, words, heard_ms), heard_ms, patient=True)
         if window.purpose == "settle" and window.start_ms == self._ms(self._sound_start) and utterance is self._current:
             self._trim(utterance, measured(words, window), heard_ms)
         return [self._open(utterance, heard_ms, hypothesis.stamps)]
+
+    def _showable(self, utterance: _Utterance, words: tuple[Word, ...], heard_ms: int) -> tuple[Word, ...]:
+        """The words of a partial up to the first that more sound may well change; what was shown is not hidden again."""
+        settings = self._settings
+        shown = len(words) - len(utterance.agreement.behind_settled(words)) + len(utterance.agreement.open_tail)
+        for at, word in enumerate(words):
+            unclear = word.probability < settings.clear or word.end_ms - word.start_ms < _HEARD_MS
+            near = word.end_ms > heard_ms - settings.hold_back_ms and unclear
+            doubtful = at >= shown and word.end_ms > heard_ms - settings.doubt_ms and word.probability < settings.doubtful
+            if near or doubtful:
+                return words[:at]
+        return words
 
     def _open(self, utterance: _Utterance, heard_ms: int, stamps: dict[str, float]) -> PartialTranscript:
         agreement = utterance.agreement

@@ -71,3 +71,20 @@ def test_settled_words_only_grow(passes: list[list[str]]) -> None:
 def test_a_word_counts_without_case_and_punctuation() -> None:
     """Only letters and digits count for agreement."""
     assert plain("It's,") == "its"
+
+
+def test_a_pass_that_stops_early_takes_nothing_back() -> None:
+    """One such pass is passed over; two in a row are believed."""
+    agreement = Agreement()
+    agreement.feed(words("we like the house a lot"), 1900, patient=True)
+    for shown in ("we like the house a lot", "we like"):
+        agreement.feed(words("we like"), 2500, patient=True)
+        assert texts((*agreement.settled, *agreement.open_tail)) == shown
+
+
+def test_a_final_look_is_believed_however_short() -> None:
+    """At a silence the pass covers all that was said."""
+    agreement = Agreement()
+    agreement.feed(words("we like the house a lot"), 1900, patient=True)
+    agreement.feed(words("we like"), 2500)
+    assert texts((*agreement.settled, *agreement.open_tail)) == "we like"

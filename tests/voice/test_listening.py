@@ -183,7 +183,8 @@ def test_hints_go_with_every_window() -> None:
 def test_slow_decoding_thins_out_the_partials() -> None:
     """Under load partials come less often, and fast decoding brings them back."""
     microphone = Microphone()
-    microphone.listener.pace(900)
+    for _ in range(2):
+        microphone.listener.pace(900)
     assert microphone.listener.thinned
     for _ in range(20):
         microphone.listener.pace(50)
@@ -243,3 +244,79 @@ def test_a_short_silence_shows_the_last_word() -> None:
     microphone.speaks(1500)
     purposes = [w.purpose for w in microphone.is_silent(400)]
     assert purposes == ["tail", "speculative"]
+
+
+def heard(window: Window, *said: tuple[str, int, int, float]) -> Hypothesis:
+    """A decode with each word's place (ms from the window's start) and probability."""
+    words = tuple(HeardWord(text, window.start_ms + start, window.start_ms + end, sure) for text, start, end, sure in said)
+    return Hypothesis(words, 0.0, -0.2, 1.0, "test", 50.0)
+
+
+def shown(microphone: Microphone, window: Window, hypothesis: Hypothesis) -> str:
+    (partial,) = microphone.listener.heard(window, hypothesis)
+    assert isinstance(partial, PartialTranscript)
+    return " ".join(w.text for w in (*partial.settled, *partial.open_tail))
+
+
+def test_a_clear_word_is_shown_up_to_the_end_of_the_sound() -> None:
+    """What is hardly likely to change need not wait for more sound; a doubtful word there does."""
+    for sure, text in ((0.95, "we like"), (0.6, "we")):
+        microphone = Microphone()
+        (window,) = microphone.speaks(800)
+        length = len(window.samples) // 16
+        assert shown(microphone, window, heard(window, ("we", 0, 300, 0.9), ("like", 300, length, sure))) == text
+
+
+def test_a_word_without_sound_of_its_own_is_not_shown() -> None:
+    """A loop or a guess is squeezed against the end of the sound, however sure the decoder is of it."""
+    microphone = Microphone()
+    (window,) = microphone.speaks(800)
+    length = len(window.samples) // 16
+    assert shown(microphone, window, heard(window, ("we", 0, length - 20, 0.9), ("we", length - 20, length, 0.99))) == "we"
+
+
+def test_a_doubtful_word_does_not_hide_what_follows_for_long() -> None:
+    """Near the end it waits for more sound; further back no sound will change it."""
+    for back_ms, text in ((300, "the"), (900, "the odd house")):
+        microphone = Microphone()
+        (window,) = microphone.speaks(2400)
+        assert len(window.samples) // 16 < 2400
+        later = microphone.speaks(2400)
+        assert later == []  # one partial is out at a time
+        microphone.listener.heard(window, heard(window))
+        (window,) = microphone.speaks(100)
+        length = len(window.samples) // 16
+        odd = ("odd", length - back_ms - 100, length - back_ms, 0.1)
+        house = ("house", length - back_ms, length - back_ms + 80, 0.95)
+        assert shown(microphone, window, heard(window, ("the", 100, 400, 0.9), odd, house)) == text
+
+
+def _settled(microphone: Microphone, words: int) -> Window:
+    """Two passes agree on so many words of 300 ms; the window that follows."""
+    said = [(f"word{at}", 300 * at, 300 * at + 300, 0.9) for at in range(words)]
+    (window,) = microphone.speaks(720)
+    microphone.speaks(300 * words)
+    microphone.listener.heard(window, heard(window))
+    for _ in range(2):
+        (window,) = microphone.speaks(720)
+        microphone.listener.heard(window, heard(window, *said))
+    (window,) = microphone.speaks(720)
+    return window
+
+
+def test_behind_few_settled_words_the_whole_is_read() -> None:
+    """After a prompt of one or two words Whisper often reads nothing."""
+    for words, prompted in ((4, 0), (6, 4)):
+        window = _settled(Microphone(), words)
+        assert len(window.prompt.split()) == prompted
+        assert (window.start_ms > 0) == bool(prompted)
+
+
+def test_after_a_pass_that_read_nothing_the_whole_is_read() -> None:
+    """Somebody speaks and the window behind the settled words came back empty: the next one starts at the beginning."""
+    microphone = Microphone()
+    window = _settled(microphone, 6)
+    assert window.prompt
+    microphone.listener.heard(window, heard(window))
+    (window,) = microphone.speaks(720)
+    assert (window.prompt, window.start_ms) == ("", 0)
