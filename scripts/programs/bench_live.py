@@ -11,7 +11,9 @@ import difflib
 import itertools
 import json
 import re
+import secrets
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +22,13 @@ from typing import Any
 import numpy as np
 
 from scripts.programs.callers import RATE, Received, Server, Voice, channels, offer, watch
+from scripts.programs.forks import Twilio, media_messages, send_at_pace, start_message, u_law
 
 SAMPLE = Path(__file__).parents[2] / "web" / "sample"
+CALLED = "+13125550100"
+PLAN = (
+    f'[agents.bench]\nring = "+13125550101"\n[[who]]\nnumber = "{CALLED}"\nagent = "bench"\n[announcement]\nsay = "An assistant listens."\n'
+)
 _PAUSE_MS = 600  # words of one speaker further apart than this are two utterances
 
 
@@ -114,6 +121,30 @@ class Times:
     hops: dict[str, list[float]]
 
 
+async def one_forked(server: Server, sound: tuple[Any, Any], words: dict[str, list[Spoken]], seconds: float) -> Times:
+    """As one_call, but by a carrier's stream: both voices as 8 kHz µ-law in messages of 20 ms."""
+    twilio, call = Twilio(server), f"CA{secrets.token_hex(8)}"
+    answer = await twilio.voice("+14155550123", CALLED, call)
+    messages = media_messages({"inbound": u_law(sound[1], RATE), "outbound": u_law(sound[0], RATE)})
+    async with server.client() as client, twilio.connect(answer.stream) as socket:
+        await socket.send(start_message(answer.secret, call))
+        row: dict[str, Any] = {}
+        while row.get("line", {}).get("id") != call:
+            for each in (await client.get("/api/calls")).raise_for_status().json()["calls"]:
+                row = (await client.get(f"/api/calls/{each['id']}")).json()
+                if (row["line"] or {}).get("id") == call:
+                    break
+        received = Received()
+        watching = asyncio.create_task(watch(server, row["id"], received, lambda m: m["type"] == "summary_made"))
+        zero = time.monotonic() + 1.0
+        await send_at_pace(socket, messages, zero)
+        await asyncio.sleep(3.0)
+        await socket.send('{"event":"stop","stop":{}}')
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(watching, 10)
+    return times_of(received, words, zero, seconds)
+
+
 async def one_call(server: Server, sound: tuple[Any, Any], words: dict[str, list[Spoken]], seconds: float) -> Times:
     async with server.client() as client:
         call = (await client.post("/api/calls", json={"mode": "sample"})).raise_for_status().json()["id"]
@@ -175,7 +206,8 @@ async def measure(options: argparse.Namespace, server: Server) -> dict[str, Any]
     seconds = min(len(sound[0]) / RATE, options.seconds or 1e9)
     sound = (sound[0][: int(seconds * RATE)], sound[1][: int(seconds * RATE)])
     cpu = server.cpu_s()
-    runs = await asyncio.gather(*(one_call(server, sound, reference(options.words), seconds) for _ in range(options.calls)))
+    one = one_call if options.way == "webrtc" else one_forked
+    runs = await asyncio.gather(*(one(server, sound, reference(options.words), seconds) for _ in range(options.calls)))
     spent = server.cpu_s() - cpu
     for hop in sorted({h for run in runs for h in run.hops}):
         print(f"  {hop:44} {quantiles([v for run in runs for v in run.hops.get(hop, [])])}")
@@ -191,6 +223,16 @@ async def measure(options: argparse.Namespace, server: Server) -> dict[str, Any]
     }
 
 
+def started(options: argparse.Namespace) -> Server:
+    if options.url:
+        return Server(options.url.split("/sign-in")[0], Server.signed_in(options.url))
+    if options.way == "webrtc":
+        return Server.start()
+    folder = Path(tempfile.mkdtemp(prefix="sottovoce-bench-"))
+    (folder / "phones.toml").write_text(PLAN)
+    return Server.start(folder, **Twilio.environment())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, nargs="?", default=SAMPLE / "call.flac", help="a recording with two channels")
@@ -198,10 +240,13 @@ def main() -> int:
     parser.add_argument("--agent", choices=("left", "right"), default="left")
     parser.add_argument("--calls", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.0, help="only the beginning")
+    parser.add_argument(
+        "--way", choices=("webrtc", "twilio"), default="webrtc", help="how the sound comes; twilio needs a server of its own"
+    )
     parser.add_argument("--url", help="the one-time sign-in link of a running server; else one is started")
     parser.add_argument("--json", action="store_true", help="the last line is the result as JSON")
     options = parser.parse_args()
-    server = Server(options.url.split("/sign-in")[0], Server.signed_in(options.url)) if options.url else Server.start()
+    server = started(options)
     try:
         result = asyncio.run(measure(options, server))
     finally:

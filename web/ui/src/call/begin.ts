@@ -8,7 +8,7 @@ import { SoundLeg } from "../sound/leg";
 import { microphone, why } from "../sound/microphone";
 import { Seller } from "../sound/practice";
 import { sampleCall } from "../sound/sample";
-import { tabSound } from "../sound/tab";
+import { tabSound, watchSilence } from "../sound/tab";
 import type { CallView, Contact, Speaker } from "../wire";
 import * as live from "./live";
 
@@ -16,6 +16,7 @@ export interface Who { contact?: Partial<Contact>; agent_name?: string; agent_st
 
 /** After the last word of a file, the time the recogniser gets before the call is hung up. */
 const LAST_WORDS_MS = 1_800;
+const SILENT_TAB = "No sound comes from the other tab. Is it muted there, or is the call in another window? Then share that one.";
 
 /** Runs a way in; whatever goes wrong is a sentence on the page, and nothing stays half open. */
 async function begun(way: () => Promise<void>): Promise<boolean> {
@@ -87,9 +88,21 @@ export const practice = () =>
 
 async function sharedTab(id: string, tab: MediaStreamTrack, mic: MediaStreamTrack): Promise<void> {
   const leg = await sent(id, [["agent", mic], ["prospect", tab]]);
-  live.carry({ resumed: () => leg.again(), mute: (muted) => leg.mute("agent", muted), close: () => leg.close() });
+  const watching = watchSilence(tab, (silent) => {
+    if (!live.busy.peek()) return;
+    if (silent) live.trouble.value = SILENT_TAB;
+    else if (live.trouble.peek() === SILENT_TAB) live.trouble.value = "";
+  });
+  const closed = () => {
+    watching();
+    leg.close();
+  };
+  live.carry({ resumed: () => leg.again(), mute: (muted) => leg.mute("agent", muted), close: closed });
   tab.addEventListener("ended", () => {
-    if (live.busy.peek()) live.trouble.value = "The other tab's sound was stopped. Hang up, or share it again.";
+    watching();
+    if (!live.busy.peek() || live.id.peek() !== id) return;
+    live.carried.value = false;
+    live.tabGone.value = true;
   });
 }
 

@@ -18,8 +18,10 @@ export const muted = signal(false);
 export const trouble = signal("");
 export const invite = signal("");
 export const present = signal(false);
-/** This page brings the call's sound; false after a reload of a page whose sound needs a click. */
+/** This page brings the call's sound; false after a reload of a page whose sound needs a click, and when a shared tab is gone. */
 export const carried = signal(false);
+/** The tab that was shared as the other side is gone: closed, or its sharing was stopped. */
+export const tabGone = signal(false);
 /** A supervisor's page: it sees and hears the call, and changes nothing in it. */
 export const watching = signal(false);
 /** A supervisor's microphone is open to the agent. */
@@ -99,6 +101,7 @@ export function carry(by: Carrier): void {
   carrier?.close();
   carrier = by;
   carried.value = true;
+  tabGone.value = false;
 }
 
 export function mode(): Mode | "" {

@@ -46,8 +46,8 @@ function Soundless({ tab }: { tab: boolean }) {
   const id = live.id.value ?? "";
   return (
     <p class="o-notice" role="status">
-      <span data-testid="notice">This page was reloaded, its sound is gone. </span>
-      {tab ? <button type="button" class="link" onClick={() => void tabAgain(id)}>Share the tab again</button> : "Hang up and begin again."}
+      <span data-testid="notice">{live.tabGone.value ? "The other tab's sound was stopped. " : "This page was reloaded, its sound is gone. "}</span>
+      {tab ? <button type="button" class="link" data-testid="share-again" onClick={() => void tabAgain(id)}>Share the tab again</button> : "Hang up and begin again."}
     </p>
   );
 }

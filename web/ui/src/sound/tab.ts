@@ -23,3 +23,32 @@ export async function tabSound(): Promise<MediaStreamTrack> {
   }
   return track;
 }
+
+const LOOK_MS = 500;
+/** A tab that never gave any sound, and one that did: with noise removal at the far end a person who listens is as still as that. */
+const NEVER_MS = 15_000;
+const NO_MORE_MS = 60_000;
+
+/** Tells when a tab has given no sound at all for a while, and when it does again. Returns the way to stop. */
+export function watchSilence(track: MediaStreamTrack, tell: (silent: boolean) => void): () => void {
+  const audio = new AudioContext();
+  const meter = new AnalyserNode(audio, { fftSize: 32_768 }); // 0.7 s at 48 kHz: no sound between two looks is missed
+  new MediaStreamAudioSourceNode(audio, { mediaStream: new MediaStream([track]) }).connect(meter);
+  const wave = new Float32Array(meter.fftSize);
+  let heard = performance.now();
+  let ever = false;
+  let silent = false;
+  const timer = setInterval(() => {
+    meter.getFloatTimeDomainData(wave);
+    if (wave.some((v) => Math.abs(v) > 1e-4)) {
+      heard = performance.now();
+      ever = true;
+    }
+    const now = performance.now() - heard >= (ever ? NO_MORE_MS : NEVER_MS);
+    if (now !== silent) tell((silent = now));
+  }, LOOK_MS);
+  return () => {
+    clearInterval(timer);
+    if (audio.state !== "closed") void audio.close();
+  };
+}
