@@ -120,7 +120,8 @@ class Telephone:
     def _sip_heard(self, data: bytes, addr: tuple[str, int]) -> None:
         message = Message.read(data)
         if message.status:
-            self._answers.put_nowait(message)
+            if not self._answers.full():
+                self._answers.put_nowait(message)
             return
         if message.method == "INVITE":
             self._peer = addr
@@ -129,7 +130,8 @@ class Telephone:
             self.ended.set()
         elif self.auto and message.method in ("OPTIONS", "INFO", "UPDATE") and self.call_id:
             self.reply(message, 200, "OK")
-            self.requests.put_nowait(message)
+            if not self.requests.full():
+                self.requests.put_nowait(message)
         elif not self.requests.full():
             self.requests.put_nowait(message)
 

@@ -69,6 +69,19 @@ def contact(engine: Engine) -> Any:
     return SipContact(address=SipAddress(url=SipURL(host=engine.shown, port=engine.port), hadbrace=True))
 
 
+def pin(end: Any, *, trusted: bool) -> None:
+    """``trusted``: sound goes to the address that this end named, whoever else sends (A, for rtp-io). Otherwise, for an end behind
+    a router, to where its first packet came from: then a stranger who is faster can turn the sound to himself."""
+    update = type(end).update
+
+    def updated(up: Any) -> None:
+        if trusted:
+            up.options += "A"
+        update(end, up)
+
+    end.update = updated
+
+
 def tap_socket() -> socket.socket:
     """Where copies of one side's packets go. It belongs to this process, so that no other can ever take its port over."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -245,6 +258,7 @@ class BridgedCall:
             raise SdpParseError("no sound is offered")
         side = self.sides[name]
         side.audio = found[0]
+        pin(self.session.caller if name == "caller" else self.session.callee, trusted=found[0].address == side.signalled_from)
         side.held = found[0].held
         if self.answered_at:
             self._listener.changed(self, name)

@@ -11,7 +11,7 @@ from sippy.UA import UA
 
 from voice.legs.rtp import DECODERS
 from voice.legs.siprec import MetadataRefused, Recorded, recorded
-from voice.sip.bridge import SIDES, Listener, Side, SideName, contact, tap_socket
+from voice.sip.bridge import SIDES, Listener, Side, SideName, contact, pin, tap_socket
 from voice.sip.engine import Engine
 from voice.sip.sdp import Audio, SdpRefused, audio_of
 
@@ -37,6 +37,8 @@ class RecordingSession:
         self._labels = {name: who.labels[0] for name, who in zip(SIDES, first.participants, strict=False)}
         self._session: Any = Rtp_proxy_session(engine.gc)
         self._session.caller.raddress = self._session.callee.raddress = (engine.gc["_sip_address"], 0)
+        pin(self._session.caller, trusted=True)
+        pin(self._session.callee, trusted=True)  # the taps: nobody may turn the sound to himself
         self._ua: Any = UA(engine.gc, self._event, disc_cbs=(self._gone,), fail_cbs=(self._gone,))
         self._ua.lContact = contact(engine)
         self._ua.lContact.address.params["+sip.srs"] = None
