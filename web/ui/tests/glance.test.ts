@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fold, nothing, type ShownCard } from "../src/call/fold";
-import { loudest, ask, away, bare, bring, caption, consentAsks, due, DWELL_MS, lay, sheetAsks } from "../src/overlay/glance";
+import { noticed, loudest, ask, away, bare, bring, caption, consentAsks, due, DWELL_MS, lay, sheetAsks } from "../src/overlay/glance";
 import type { LaneState } from "../src/wire";
 import { card, Script } from "./events";
 
@@ -115,9 +115,16 @@ describe("what asks for a look", () => {
   });
 });
 
+const raised = (notice: string) => ({ notice, speaker: null, detail: "" });
+
 it("the line for notices says lost sound before slow captions, and leaves \"not listening\" to the head", () => {
-  const raised = (notice: string) => ({ notice, speaker: null, detail: "" });
   expect(loudest([raised("recogniser_slow"), raised("audio_lost"), raised("not_listening")])?.notice).toBe("audio_lost");
   expect(loudest([raised("not_listening")])).toBeUndefined();
   expect(loudest([raised("something_new"), raised("recogniser_slow")])?.notice).toBe("recogniser_slow");
+});
+
+it("says that captions come in larger steps where nothing else is wrong", () => {
+  expect(noticed([], lane())).toBe("");
+  expect(noticed([], lane({ partials_thinned: true }))).toContain("larger steps");
+  expect(noticed([raised("audio_lost")], lane({ partials_thinned: true }))).toContain("No sound");
 });

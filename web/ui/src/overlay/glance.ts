@@ -1,4 +1,5 @@
 import type { Fold, ShownCard } from "../call/fold";
+import { notice } from "../words";
 import type { LaneState, Line, Speaker } from "../wire";
 
 /** A card stays this long before a newer one may take its place: long enough to look up, read twenty words and say them. */
@@ -98,6 +99,12 @@ const LOUD = ["audio_lost", "not_hearing", "on_loudspeaker", "recogniser_restart
 export function loudest(notices: readonly Raised[]): Raised | undefined {
   const rank = (n: Raised) => { const at = LOUD.indexOf(n.notice); return at < 0 ? LOUD.length : at; };
   return notices.filter((n) => n.notice !== "not_listening").reduce<Raised | undefined>((best, n) => (best === undefined || rank(n) < rank(best) ? n : best), undefined);
+}
+
+/** The line for notices; a computer too busy for all partials is worth it only where nothing else is wrong. */
+export function noticed(notices: readonly Raised[], lane: LaneState | null): string {
+  const first = loudest(notices);
+  return first ? notice(first) : lane?.partials_thinned ? "Busy computer: captions come in larger steps." : "";
 }
 
 /** The sheet asks for a look only with a question about a missing slot. */

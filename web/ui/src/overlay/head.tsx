@@ -1,7 +1,6 @@
 import { tabAgain } from "../call/begin";
 import * as live from "../call/live";
-import { notice } from "../words";
-import { loudest } from "./glance";
+import { noticed } from "./glance";
 
 /** What is going on, in one word; and the only two figures that ever stand here, when they ask for something. */
 export function Head() {
@@ -32,8 +31,7 @@ export function Head() {
 export function Notices() {
   const { notices, mode, ended } = live.call.value;
   if (live.busy.value && !live.carried.value) return <Soundless tab={mode === "tab"} />;
-  const first = ended === null ? loudest(notices) : undefined;
-  const shown = live.trouble.value || (first ? notice(first) : "");
+  const shown = live.trouble.value || (ended === null ? noticed(notices, live.lane.value) : "");
   return (
     <p class="o-notice" role="status">
       {shown && <span data-testid="notice">{shown}</span>}
