@@ -1,6 +1,7 @@
 """One bridged call: whoever calls us and whom we call for them, with the relay between and a copy of each side beside it."""
 
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventFail, CCEventRing, CCEventTry, CCEventUpdate
 from sippy.Exceptions.SdpParseError import SdpParseError
+from sippy.MsgBody import MsgBody
 from sippy.Rtp_proxy.session import Rtp_proxy_session
 from sippy.SipAddress import SipAddress
 from sippy.SipContact import SipContact
@@ -16,12 +18,16 @@ from sippy.SipURL import SipURL
 from sippy.UA import UA
 
 from voice.sip.engine import Engine
+from voice.sip.prompts import CODECS, Prompt
 from voice.sip.sdp import Audio, SdpRefused, audio_of, heard
 
 SideName: TypeAlias = Literal["caller", "callee"]
 SIDES: Final[tuple[SideName, SideName]] = ("caller", "callee")
 _ONE_WAY_S: Final = 5.0
 _LOOK_S: Final = 5.0
+_AFTER_PROMPT_S: Final = 0.2
+_ECHO_S: Final = 60.0
+_SMALL: Final = frozenset({"opus", "telephone-event"})
 _TAP_BYTES: Final = 1 << 18  # about 4 s of one side
 _GIVES_WAY: Final = frozenset({404, 408, 410, 480, 486, 487, 500, 502, 503, 504, 600, 603})  # then the next target is tried
 
@@ -67,6 +73,20 @@ class Listener(Protocol):
 def contact(engine: Engine) -> Any:
     """Ours, without the name that sippy gives it, which some programs take for a part of the address."""
     return SipContact(address=SipAddress(url=SipURL(host=engine.shown, port=engine.port), hadbrace=True))
+
+
+def _reduced(sdp: str, number: int) -> str:
+    """An offer with this codec and the keys only."""
+    kept = {number} | {n for audio in audio_of(sdp) for n, coding in audio.formats.items() if coding.name == "telephone-event"}
+    lines = []
+    for line in sdp.split("\r\n"):
+        if line.startswith("m=audio "):
+            words = line.split()
+            line = " ".join(words[:3] + [word for word in words[3:] if word.isdigit() and int(word) in kept])
+        found = re.match(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+) ", line)
+        if found is None or int(found[1]) in kept:
+            lines.append(line)
+    return "\r\n".join(lines)
 
 
 def pin(end: Any, *, trusted: bool) -> None:
@@ -115,6 +135,8 @@ class BridgedCall:
         self.a.on_remote_sdp_change = self._caller_sdp
         self.b: Any = None
         self._offer: Any = None
+        self._only: int | None = None  # the one codec, once we have answered with it ourselves
+        self.tested_at = 0.0
         self._taps: dict[SideName, socket.socket] = {}
         self._tapped = False
         self._over = False
@@ -134,6 +156,62 @@ class BridgedCall:
             return
         self.targets = list(targets)
         self._next("Not Found" if not targets else "")
+
+    def announce(self, prompt: Prompt, then: Callable[[], None]) -> None:
+        """Answer the caller, play this, then go on. What cannot be played to is put through without, and not called announced."""
+        audio = self.sides["caller"].audio
+        playable = [
+            n for n, coding in (audio.formats if audio is not None else {}).items() if coding.name in CODECS.values() and n in CODECS
+        ]
+        if not playable:
+            then()
+            return
+        self._only = playable[0]
+
+        def answered(body: Any, ex: Exception | None = None) -> None:
+            if body is None or self._over:
+                self.refuse(500, "The relay failed" if ex else "Over")
+                return
+            self.a.recvEvent(CCEventConnect((200, "OK", body)))
+            self.session.rtpp_seq.send_command(
+                f"P1 {self.session.call_id}-0 {prompt.name} {self._only} {self.session.from_tag} {self.session.to_tag}", _nothing
+            )
+            self._engine.after(prompt.seconds + _AFTER_PROMPT_S, self._announced, then)
+
+        self._answer_alone(answered, "127.0.0.1", 9)
+
+    def _announced(self, then: Callable[[], None]) -> None:
+        if not self._over:
+            self.announced = True
+            then()
+
+    def echo(self) -> None:
+        """A test call: the caller hears himself, by way of the relay."""
+
+        def answered(body: Any, ex: Exception | None = None) -> None:
+            if body is None or self._over:
+                self.refuse(500, "The relay failed" if ex else "Over")
+                return
+            self.a.recvEvent(CCEventConnect((200, "OK", body)))
+            self.tested_at = time.time()
+            self._engine.after(_ECHO_S, self.hang_up)
+            self._look = self._engine.every(_LOOK_S, self._count)
+
+        # The relay's own port for the other side: what it sends there comes back as if the other side had said it.
+        offered = audio_of(str(self._offer.getData()[3]))
+        self._answer_alone(answered, offered[0].address, offered[0].port)
+
+    def _answer_alone(self, answered: Callable[..., None], address: str, port: int) -> None:
+        audio = self.sides["caller"].audio
+        assert audio is not None  # only a call with an offer comes here
+        formats = {n: c for n, c in audio.formats.items() if self._only is None or n == self._only or c.name == "telephone-event"}
+        lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", f"c=IN IP4 {address}", "t=0 0"]
+        lines.append(f"m=audio {port} RTP/AVP {' '.join(map(str, formats))}")
+        lines += [
+            f"a=rtpmap:{n} {c.name.upper() if c.name not in _SMALL else c.name}/{c.rate}{'/2' if c.name == 'opus' else ''}"
+            for n, c in formats.items()
+        ]
+        self.session.on_callee_sdp_change(MsgBody("\r\n".join([*lines, "a=sendrecv"]) + "\r\n"), answered)
 
     def refuse(self, code: int, why: str) -> None:
         if not self._over:
@@ -164,7 +242,7 @@ class BridgedCall:
         target = self.targets.pop(0)
         _, _, _, body, _, name = self._offer.getData()
         if body is not None:
-            body = body.getCopy()
+            body = body.getCopy() if self._only is None else MsgBody(_reduced(str(body), self._only))
             body.needs_update = False
         event = CCEventTry((None, target.shown or self.sides["caller"].party["number"] or "anonymous", target.number, body, None, name))
         event.max_forwards = self._offer.max_forwards

@@ -17,11 +17,14 @@ from voice.sip.accounts import Accounts, Phone, SipRefused, Trunk
 from voice.sip.bridge import SIDES, BridgedCall, SideName, Target
 from voice.sip.door import Door, Visitor
 from voice.sip.engine import Engine
+from voice.sip.prompts import Prompt
 from voice.sip.recording import RecordingSession
 from voice.sip.registrar import Registrar, uri_of
+from voice.sip.trunks import TrunkWatch
 
 logger = structlog.get_logger()
 _ASK_S: Final = 2.0
+ECHO: Final = "*43"  # as PBXs have it: a test call to yourself
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,14 @@ AnyCall: TypeAlias = BridgedCall | RecordingSession
 class SipServer:
     """``weigh``: the dialling rules that need no list. run() until stop(); one per process, in the thread that imported sippy."""
 
-    def __init__(self, accounts: Accounts, folder: Path, door: Path, weigh: Weigh) -> None:
-        self.accounts, self._weigh = accounts, weigh
+    def __init__(
+        self, accounts: Accounts, folder: Path, door: Path, weigh: Weigh, announcement: Callable[[], Prompt | None] = lambda: None
+    ) -> None:
+        """``announcement``: what a caller from outside hears before a phone rings; None is nothing."""
+        self.accounts, self._weigh, self._announcement = accounts, weigh, announcement
         self.engine = Engine(accounts.listen, accounts.limits.strangers, lambda line: logger.warning("sip", what=line))
         self.registrar = Registrar(accounts, str(accounts.listen.address), folder / "phones.json", self._known)
+        self.trunks = TrunkWatch(self.engine, self.registrar.trunks)
         self._door = Door(door, self.engine.call, self._heard, self._left)
         self._analysis: Visitor | None = None
         self.calls: dict[str, AnyCall] = {}
@@ -60,6 +67,7 @@ class SipServer:
             self.engine.start(self._request)
             started()
             self.engine.every(1.0, self._tick)
+            self.trunks.start()
             self.engine.run()
         finally:
             self._door.close()
@@ -162,6 +170,9 @@ class SipServer:
     # ---- where a call goes
 
     def _out(self, call: BridgedCall, phone: Phone, dialled: str) -> None:
+        if dialled == ECHO:
+            call.echo()
+            return
         if (other := self.registrar.phone(dialled)) is not None:
             call.go(self._phones((other.user,), shown=phone.user))
             return
@@ -189,7 +200,11 @@ class SipServer:
         if not ring:
             call.refuse(404, "Not Found")
             return
-        call.go(self._phones(ring))
+        prompt = self._announcement()
+        if prompt is None:
+            call.go(self._phones(ring))
+        else:
+            call.announce(prompt, lambda: call.go(self._phones(ring)))
 
     def _closed(self, call: BridgedCall, why: str) -> None:
         self.counts["closed"] += 1
@@ -317,7 +332,7 @@ class SipServer:
             })  # fmt: skip
         return {
             "since": self._began_at, "address": f"{self.engine.shown}:{self.engine.port}", "analysis": self._analysis is not None,
-            "phones": phones, "trunks": [], "counts": {**self.counts, **self.engine.fence.counts, "refused": self.registrar.refused},
+            "phones": phones, "trunks": self.trunks.rows(), "counts": {**self.counts, **self.engine.fence.counts, "refused": self.registrar.refused},
             "calls": [self._row(call) for call in self.calls.values()],
         }  # fmt: skip
 

@@ -3,9 +3,12 @@
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from voice.legs.pcm import RecordingRefused
 from voice.sip.accounts import NAME, SipRefused, read
 from voice.sip.door import NAME as DOOR
+from voice.sip.prompts import Prompt, prepare
 from voice.sip.server import Dialled, SipServer
 from web.phones.plan import PlanFile, PlanRefused, plan_file
 from web.settings import SettingRefused, Settings
@@ -16,7 +19,9 @@ def serve_phones(settings: Settings, say: Callable[[str], None]) -> int:
     settings.data.mkdir(parents=True, exist_ok=True)
     accounts = read(settings.sip or settings.data / NAME)
     plan = plan_file(settings.data, settings.phones)
-    server = SipServer(accounts, settings.data, settings.data / DOOR, lambda number: weighed(plan, number))
+    server = SipServer(
+        accounts, settings.data, settings.data / DOOR, lambda number: weighed(plan, number), lambda: announcement(plan, settings.data)
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
     try:
@@ -33,6 +38,18 @@ def main() -> int:
     except (SipRefused, PlanRefused, SettingRefused) as refused:
         print(refused, file=sys.stderr)
         return 1
+
+
+def announcement(plan: PlanFile, data: Path) -> Prompt | None:
+    """What callers hear first, by the phones file; a file that cannot be played is as if none were named, and said so at start."""
+    file = plan.current().announcement_file
+    if file is None:
+        return None
+    try:
+        return prepare(file, data / "prompts")
+    except (RecordingRefused, OSError) as failure:
+        print(f"The announcement {file} cannot be played: {failure}", file=sys.stderr)
+        return None
 
 
 def weighed(plan: PlanFile, number: str) -> Dialled:
