@@ -345,6 +345,14 @@ class Calls:
 
     # ---- showing
 
+    async def last(self, call_id: str) -> int:
+        """The number of the last event that anybody can have been shown, as far as this process knows."""
+        if (live := self.live.get(call_id)) is not None:
+            return live.log.last
+        saved = await self.store.row(sa.select(sa.func.max(events.c.n).label("n")).where(events.c.call == call_id))
+        follower = self.following.get(call_id)
+        return max((saved and saved["n"]) or 0, follower.last if follower is not None else 0)
+
     @contextlib.asynccontextmanager
     async def shown_to(self, viewer: Viewer, call_id: str) -> AsyncIterator[LiveState | None]:
         """Events and states of a call go to this viewer while the block runs; yields the live state, where one is known.
@@ -361,8 +369,8 @@ class Calls:
         else:
             follower = self.following.get(call_id)
             if follower is None:
-                last = await self.store.row(sa.select(sa.func.max(events.c.n).label("n")).where(events.c.call == call_id))
-                follower = self.following.setdefault(call_id, Follower(self.holder, call_id, (last and last["n"]) or 0))
+                last = await self.last(call_id)
+                follower = self.following.setdefault(call_id, Follower(self.holder, call_id, last))
             if not follower.viewers:
                 self._watch(follower.run(), f"follow {call_id}")
             follower.viewers.add(viewer)

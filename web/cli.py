@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
@@ -32,6 +32,8 @@ from web.phones.plan import PlanRefused
 from web.settings import SettingRefused, Settings
 from web.store import Store
 from web.terminal import first_sentence, listen
+
+_DATABASE_UP_S: Final = 15.0  # where all servers start at once, PostgreSQL may be the last
 
 
 class _Server(uvicorn.Server):
@@ -82,7 +84,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, listening: socket.socket) -> int:
     """Opens what every call needs first, so that a fault in it is said as a sentence before anything is served."""
-    store = await Store.open(settings.data, settings.database)
+    store = await Store.open(settings.data, settings.database, patience_s=_DATABASE_UP_S)
     try:
         machine = await Machine.open(settings)
     except BaseException:

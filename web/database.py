@@ -8,6 +8,7 @@ The only import of asyncpg.
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
@@ -42,16 +43,17 @@ class Database:
         self._writing: contextlib.AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else contextlib.nullcontext()
 
     @classmethod
-    async def open(cls, folder: Path, url: str = "", *, migrate: bool = True) -> Self:
+    async def open(cls, folder: Path, url: str = "", *, migrate: bool = True, patience_s: float = 0.0) -> Self:
         """Creates the folder and runs the migrations that are due. ``url``: of PostgreSQL; empty is SQLite in the folder.
-        ``migrate`` False: another process of ours has just done it (PostgreSQL only).
+        ``migrate`` False: another process of ours has just done it (PostgreSQL only). ``patience_s``: how long PostgreSQL
+        may need to come up, where all servers start at once.
 
         Raises StoreAway, or DatabaseRefused when PostgreSQL turns us away.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "audio").mkdir(exist_ok=True)
         if url:
-            return cls(folder, await _postgres(url, migrate=migrate))
+            return cls(folder, await _patiently(url, time.monotonic() + patience_s, migrate=migrate))
         file = folder / "sottovoce.sqlite3"
         await asyncio.to_thread(_migrate_file, file)
         engine = create_async_engine(f"sqlite+aiosqlite:///{file}", pool_size=5)
@@ -137,6 +139,16 @@ def _not_connected(failure: BaseException | None) -> bool:
 def _away(state: str | None) -> bool:
     """Connection exceptions, too many connections, and a server that goes down or comes up (PostgreSQL, appendix A)."""
     return state is not None and (state.startswith("08") or state in ("53300", "57P01", "57P02", "57P03", "57P05"))
+
+
+async def _patiently(url: str, until: float, *, migrate: bool) -> AsyncEngine:
+    while True:
+        try:
+            return await _postgres(url, migrate=migrate)
+        except StoreAway:
+            if time.monotonic() >= until:
+                raise
+            await asyncio.sleep(0.5)
 
 
 async def _postgres(url: str, *, migrate: bool) -> AsyncEngine:

@@ -153,7 +153,7 @@ class Holding:
 
     async def done(self, within_s: float = 5.0) -> None:
         """The call is over, or is given to whoever wants it: the journal is copied, the lease given back, if it can be."""
-        until = time.monotonic() + within_s
+        until, lost = time.monotonic() + within_s, False
         try:
             while True:
                 try:
@@ -165,9 +165,9 @@ class Holding:
                         return
                     await asyncio.sleep(0.2)
         except TakenOver:
-            return
+            lost = True
         finally:
-            await self.log.close()
+            await self.log.close(lost=lost)
 
 
 async def obeyed(call: Call, leg: Leg, name: str, body: dict[str, Any]) -> dict[str, Any]:

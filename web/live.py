@@ -47,11 +47,12 @@ class Sockets:
 
     async def viewer(self, socket: WebSocket, call_id: str, after: int) -> None:
         await socket.accept()
-        if await self._doors.user(socket) is None:
-            await socket.close(NOT_SIGNED_IN)
-            return
-        if not await self._calls.exists(call_id):
-            await socket.close(NO_CALL)
+        try:
+            refused = NOT_SIGNED_IN if await self._doors.user(socket) is None else 0 if await self._calls.exists(call_id) else NO_CALL
+        except StoreAway:
+            refused = GOING_DOWN  # come back
+        if refused:
+            await socket.close(refused)
             return
         self._open.add(socket)
         reading = asyncio.create_task(_until_gone(socket), name="viewer reads")
@@ -71,6 +72,8 @@ class Sockets:
         viewer = Viewer()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # gone
             async with self._calls.shown_to(viewer, call_id) as state:
+                if after > await self._calls.last(call_id):
+                    raise Replaced
                 last = after
                 while page := await self._calls.store.events(call_id, last):
                     for logged in page:
@@ -97,21 +100,18 @@ class Sockets:
 
     async def seat(self, socket: WebSocket, call_id: str, speaker: str) -> None:
         await socket.accept()
-        if speaker == "agent":
-            welcome = await self._doors.user(socket) is not None
-        else:
-            welcome = speaker == "prospect" and await self._doors.seat(socket.cookies.get(SEAT, "")) == call_id
-        if not welcome:
-            await socket.close(NOT_SIGNED_IN)
-            return
-        live = self._calls.live.get(call_id)
-        if live is None and speaker == "prospect" and await self._calls.in_room(call_id):
+        try:
+            refused = await self._not_seated(socket, call_id, speaker)
+            beside = refused == GOING_DOWN and speaker == "prospect" and await self._calls.in_room(call_id)
+        except StoreAway:
+            refused, beside = GOING_DOWN, False  # come back
+        if beside:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError, TooSlow):
                 await self._beside_room(socket, call_id)
             return
-        if live is None or not isinstance(live.leg, WebRtcLeg):
-            # Where another process runs it, a proxy that keeps a call's browsers together leads there, or it comes to us.
-            await socket.close(NO_CALL if live is not None or not await self._calls.elsewhere(call_id) else GOING_DOWN)
+        live = self._calls.live.get(call_id)
+        if refused or live is None:
+            await socket.close(refused or NO_CALL)
             return
         older = self._seats.get((call_id, speaker))
         self._seats[call_id, speaker] = socket
@@ -161,6 +161,20 @@ class Sockets:
         except (ConsentRefused, NotAnswered, StoreAway, LookupError, ValueError) as refused:
             detail = str(refused) if isinstance(refused, ConsentRefused) else "That did not work. Try again in a moment."
             await _send(socket, {"from": "server", "kind": "error", "detail": detail})
+
+    async def _not_seated(self, socket: WebSocket, call_id: str, speaker: str) -> int:
+        """Why nobody can sit here, as a close code; 0: welcome. Raises StoreAway."""
+        if speaker == "agent":
+            welcome = await self._doors.user(socket) is not None
+        else:
+            welcome = speaker == "prospect" and await self._doors.seat(socket.cookies.get(SEAT, "")) == call_id
+        if not welcome:
+            return NOT_SIGNED_IN
+        live = self._calls.live.get(call_id)
+        if live is not None:
+            return 0 if isinstance(live.leg, WebRtcLeg) else NO_CALL
+        # Where another process runs it, a proxy that keeps a call's browsers together leads there, or it comes to us.
+        return GOING_DOWN if await self._calls.elsewhere(call_id) else NO_CALL
 
     async def _seated(self, socket: WebSocket, live: LiveCall, speaker: str) -> None:
         call_id = live.call.id

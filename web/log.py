@@ -202,14 +202,17 @@ class CallLog:
             viewer.state(state)
         self._bus.publish(Message(self.call, "state", state.model_dump(mode="json")))
 
-    async def close(self) -> None:
-        """This process is done with the call; what still lies in the journal is recovered later."""
+    async def close(self, *, lost: bool = False) -> None:
+        """This process is done with the call; what still lies in the journal is recovered later. ``lost``: its numbers are another's."""
         if self._hanging is not None:
             await asyncio.wait({self._hanging}, timeout=_SAVE_S)
         if self._journal is not None:
             self._journal.close()
         for viewer in self.viewers:
-            viewer.drop()
+            if lost and self.away:
+                viewer.start_anew()
+            else:
+                viewer.drop()
 
 
 async def enter(connection: AsyncConnection, logged: Sequence[Logged]) -> None:

@@ -42,11 +42,9 @@ export class Viewer {
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
     this.#socket = socket;
-    socket.onopen = () => {
-      this.#tries = 0;
-      this.on.line("open", "");
-    };
+    socket.onopen = () => this.on.line("open", "");
     socket.onmessage = ({ data }) => {
+      this.#tries = 0; // not before: a server whose database is away opens, and closes at once
       const message = JSON.parse(String(data)) as ViewerMessage;
       if (message.lane === "event") {
         try {
