@@ -10,11 +10,13 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 import alembic.command
 import alembic.config
+import alembic.script
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -175,6 +177,48 @@ async def _postgres(url: str, *, migrate: bool) -> AsyncEngine:
         said = getattr(refused, "orig", refused)
         raise DatabaseRefused(f"PostgreSQL refuses SOTTOVOCE_DATABASE ({type(said).__name__}): {said}") from refused
     return engine
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A PostgreSQL as it stands. ``revision``: of its tables, empty for none; ``newest``: ours; ``known``: all of ours.
+
+    ``ahead_s``: its clock less this computer's. ``connected`` of ``connections`` are in use."""
+
+    version: str
+    answer_s: float
+    revision: str
+    newest: str
+    known: frozenset[str]
+    ahead_s: float
+    connections: int
+    connected: int
+
+
+async def look(url: str) -> Seen:
+    """Changes nothing. Raises StoreAway, DatabaseRefused."""
+    script = alembic.script.ScriptDirectory(str(_MIGRATIONS))
+    known = frozenset(each.revision for each in script.walk_revisions())
+    where = plain_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        with _postgres_errors():
+            connection = await asyncpg.connect(where, timeout=_CONNECT_S, command_timeout=_ANSWER_S)
+            try:
+                began, zero = time.monotonic(), time.time()
+                now = float(await connection.fetchval("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8"))
+                answer_s = time.monotonic() - began
+                tables = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+                revision = await connection.fetchval("SELECT version_num FROM alembic_version") if tables else None
+                version = await connection.fetchval("SHOW server_version")
+                connections = int(await connection.fetchval("SHOW max_connections"))
+                connected = int(await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"))
+            finally:
+                await connection.close(timeout=_CONNECT_S)
+    except asyncpg.PostgresError as refused:
+        raise DatabaseRefused(f"PostgreSQL refuses SOTTOVOCE_DATABASE ({type(refused).__name__}): {refused}") from refused
+    newest = script.get_current_head() or ""
+    ahead_s = now - (zero + answer_s / 2)
+    return Seen(str(version).split()[0], answer_s, revision or "", newest, known, ahead_s, connections, connected)
 
 
 def plain_url(url: str) -> sa.URL:

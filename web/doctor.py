@@ -14,6 +14,7 @@ from voice.models.weights import SILERO, WHISPER, WeightsRefused, file_of
 from voice.models.whisper import RecogniserFailed, Whisper
 from web.api.more import missing
 from web.compose import engine_settings
+from web.doctor_servers import server_lines
 from web.phones.ways import said
 from web.settings import Settings
 
@@ -43,6 +44,9 @@ def doctor(settings: Settings, port_is_free: Callable[[Settings], bool], say: Ca
     store(settings.data, found)
     free = port_is_free(settings)
     say(f"ok       port {settings.port} is free" if free else f"note     port {settings.port} is in use (fine if Sottovoce is running)")
+    for level, sentence in asyncio.run(server_lines(settings)):
+        wrong = wrong or level == "missing"
+        say(f"{level:8} {sentence}")
     if settings.livekit_url and settings.livekit_key and settings.livekit_secret:
         from web.livekit.doctor import lines  # an extra
 

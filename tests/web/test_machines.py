@@ -41,7 +41,7 @@ async def test_two_processes_killed_in_turn(machines: Machines, capsys: pytest.C
         assert call in [row["id"] for row in (await client.get("/api/calls")).json()["calls"]]
     await machines.speak(two, call)  # the offer is answered by whoever runs the call
     await until(there, kind("utterance_final"), 60)
-    await until(there, lambda m: m["lane"] == "state" and any(m["open"].values()), 30)
+    await until(there, lambda m: m["lane"] == "state" and m["level"].get("agent", 0) != 0, 30)
     await machines.say(two, f"/api/calls/{call}/outcome", {"outcome": "next_step"})
     await until(here, kind("outcome_chosen", outcome="next_step"), 2)
     first = {m["n"]: at for at, m in here.messages if m["lane"] == "event"}
