@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts.programs.services import LIVEKIT_VERSION, ServiceMissing, livekit_binary
-from web.app import build_app
+from web.api.rooms import hooks
 from web.cli import main
 from web.settings import SETTINGS, Settings
 
@@ -85,11 +85,10 @@ def test_our_commands_exist(composed: dict[str, Any], name: str, capsys: pytest.
     assert capsys.readouterr().out
 
 
-def test_livekits_webhooks_come_to_us(composed: dict[str, Any], tmp_path: Path) -> None:
+def test_livekits_webhooks_come_to_us(composed: dict[str, Any]) -> None:
     """livekit-server tells a path that the application has."""
     (url,) = yaml.safe_load(composed["configs"]["livekit"]["content"])["webhook"]["urls"]
-    app = build_app(Settings.read({"SOTTOVOCE_DATA": str(tmp_path)}))
-    assert url.removeprefix("http://127.0.0.1:8440") in [getattr(route, "path", "") for route in app.app.routes]
+    assert url.removeprefix("http://127.0.0.1:8440") in [getattr(route, "path", "") for route in hooks.routes]
 
 
 @pytest.mark.livekit
@@ -102,16 +101,14 @@ def test_livekit_reads_its_configuration(composed: dict[str, Any], tmp_path: Pat
     except ServiceMissing as missing:
         pytest.skip(str(missing))
 
-    def ports(config: str) -> "subprocess.CompletedProcess[str]":
+    def ports(config: str) -> str:
         file = tmp_path / "livekit.yaml"
         file.write_text(config)
-        return subprocess.run([program, "--config", file, "ports"], capture_output=True, text=True, check=False, timeout=30)
+        return subprocess.run([program, "--config", file, "ports"], capture_output=True, text=True, check=False, timeout=60).stdout
 
     content = composed["configs"]["livekit"]["content"]
-    told = ports(content)
-    assert told.returncode == 0, told.stderr
-    assert "7882" in told.stdout
-    assert ports(content + "no_such_key: 1\n").returncode != 0  # it does look
+    assert "7882" in ports(content)
+    assert "no_such_key not found" in ports(content + "no_such_key: 1\n")  # it does look
 
 
 def test_what_the_image_copies_exists() -> None:
@@ -126,4 +123,4 @@ def test_what_the_image_copies_exists() -> None:
     for lock in re.findall(r"-r (\S+)", text):
         assert (ROOT / lock).exists(), lock
     assert "--from=pages /app/web/ui/dist" in text
-    assert {setting for setting in re.findall(r"SOTTOVOCE_[A-Z_]+", text)} <= {setting.name for setting in SETTINGS}
+    assert set(re.findall(r"SOTTOVOCE_[A-Z_]+", text)) <= {setting.name for setting in SETTINGS}

@@ -401,7 +401,8 @@ class Calls:
         try:
             await self._ask(call_id, "end", {"reason": reason})
         except NotAnswered:
-            await self._end_for_whoever_had_it(call_id, reason)
+            if await self.elsewhere(call_id):
+                await self._end_for_whoever_had_it(call_id, reason)
         live = self.live.get(call_id)
         if live is not None and live.task is not None:
             await asyncio.wait([live.task], timeout=_END_S)

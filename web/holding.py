@@ -47,6 +47,7 @@ logger = structlog.get_logger()
 _LATE: Final = (
     UtteranceFinal | TranscriptRevised | SuggestionShown | SuggestionRefined | SuggestionChanged | FindingNoted | GapMarked | OutcomeChosen
 )  # what is true whenever it is told; a stage or a notice of back then is not
+_ANSWER_S: Final = 3.0  # in which a command that ends the call may still be answered
 _REFUSALS: Final = (ConsentRefused, LegRefused, ValueError, LookupError)
 
 
@@ -116,8 +117,32 @@ class Holding:
         self._holder, self.lease, self.log = holder, lease, log
 
     async def keep(self, obey: Obey, notice: Callable[..., Awaitable[None]]) -> None:
-        """Until cancelled. ``notice`` is Call.notice: it says when the database is away. Raises TakenOver."""
-        every_s, due, woken = self._holder.leases.length_s / 4, asyncio.Event(), time.monotonic()
+        """Until cancelled. ``notice`` is Call.notice: it says when the database is away. Raises TakenOver, in a group.
+
+        Two tasks, because a command may take long and the lease may not wait for it."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renewing(notice), name=f"renew {self.lease.call}")
+            group.create_task(self._obeying(obey), name=f"obey {self.lease.call}")
+
+    async def _renewing(self, notice: Callable[..., Awaitable[None]]) -> None:
+        every_s, woken = self._holder.leases.length_s / 4, time.monotonic()
+        while True:
+            away = self.log.away
+            try:
+                await self._renew_soon(every_s * 2)
+                away = False
+            except StoreAway:
+                away = True
+            if self.log.begun.is_set():
+                await notice("not_yet_saved", "the database does not answer", clear=not away)
+            late_s = time.monotonic() - woken - every_s
+            if late_s > self._holder.leases.length_s / 2:
+                logger.warning("this process was stopped or is too busy", call=self.lease.call, late_s=round(late_s, 1))
+            woken = time.monotonic()
+            await asyncio.sleep(every_s / 2 if away else every_s)
+
+    async def _obeying(self, obey: Obey) -> None:
+        due, every_s = asyncio.Event(), self._holder.leases.length_s / 4
 
         def heard(message: Message) -> None:
             if message.kind == "command":
@@ -125,23 +150,19 @@ class Holding:
 
         with self._holder.bus.listening(self.lease.call, heard):
             while True:
-                away = self.log.away
-                try:
-                    await self._renew_soon(every_s * 2)
-                    away = False
-                    await self._holder.commands.serve(self.lease.call, obey)
-                except StoreAway:
-                    away = True
-                if self.log.begun.is_set():
-                    await notice("not_yet_saved", "the database does not answer", clear=not away)
-                if time.monotonic() - woken > self._holder.leases.length_s:
-                    logger.warning(
-                        "this process was stopped or is too busy", call=self.lease.call, for_s=round(time.monotonic() - woken, 1)
-                    )
                 due.clear()
+                serving = asyncio.ensure_future(self._holder.commands.serve(self.lease.call, obey))
+                try:
+                    await asyncio.shield(serving)
+                except StoreAway:
+                    pass
+                except asyncio.CancelledError:  # the call is over, perhaps by this very command: whoever asked is owed an answer
+                    await asyncio.wait({serving}, timeout=_ANSWER_S)
+                    serving.cancel()
+                    await asyncio.gather(serving, return_exceptions=True)
+                    raise
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(due.wait(), every_s / 2 if away else every_s)
-                woken = time.monotonic()
+                    await asyncio.wait_for(due.wait(), every_s)
 
     async def _renew_soon(self, within_s: float) -> None:
         """The lease first: it is what the others wait for. A database that hangs is away."""

@@ -130,14 +130,16 @@ class Redis(Service):
 
 
 class Postgres(Service):
-    """A cluster of its own, user and database `sottovoce`, trust on loopback; as root it runs as the user `postgres`."""
+    """A cluster of its own, user and database `sottovoce`, trust on loopback; as root it runs as the user `postgres`.
+
+    ``fsync``: off, a killed server loses nothing by it, only a killed computer would; on for measuring."""
 
     name = "postgres"
     _quit = signal.SIGINT  # fast shutdown: clients are sent away
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, port: int = 0, *, fsync: bool = False) -> None:
         super().__init__(folder, port)
-        self.data = folder / "cluster"
+        self.data, self._fsync = folder / "cluster", fsync
 
     @property
     def url(self) -> str:
@@ -181,11 +183,10 @@ class Postgres(Service):
             raise ServiceFailed(f"initdb: {made.stderr[-600:]}")
 
     def _command(self) -> list[str]:
-        # fsync off: a killed server loses nothing by it, only a killed computer would
         options = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "fsync": "off",
+            "fsync": "on" if self._fsync else "off",
             "shared_buffers": "16MB",
             "max_connections": "60",
         }
