@@ -29,7 +29,7 @@ _AGAIN_S: Final = (0.2, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``body`` is JSON: {"n": …} of a wake, a LiveState, a Logged, {} of a command, {"id": …} of an answer."""
+    """``body`` is JSON: {"n": …} of a wake, a LiveState, {"events": [Logged, …]} of unsaved, {} of a command, {"id": …} of an answer."""
 
     call: str
     kind: Kind

@@ -1,6 +1,6 @@
 """What `sottovoce doctor` says of the servers that calls rest on: PostgreSQL, Redis, STUN and TURN, and the clocks.
 
-Each line is (level, sentence): missing is what no call can do without; a sentence that is not ok names the fix.
+Each line is (level, sentence), the level ok, note or missing: missing is what no call can do without; a sentence that is not ok names the fix.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ import socket
 import struct
 import sys
 import time
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from web.bus import answers
 from web.database import DatabaseRefused, StoreAway, look
 from web.settings import Settings
 
-Line: TypeAlias = tuple[Literal["ok", "note", "missing"], str]
+Line: TypeAlias = tuple[str, str]
 _OLDEST: Final = 13  # of PostgreSQL: what its makers still mend; we test with 15
 _FEW_CONNECTIONS: Final = 20  # what one process of ours may open
 _SKEW_S: Final = 1.0

@@ -50,17 +50,18 @@ class Follower:
                     for viewer in self.viewers:
                         viewer.state(self.live)
                 case "unsaved":
-                    self._hear_unsaved(Logged.model_validate(message.body))
+                    for logged in message.body["events"]:
+                        self._hear_unsaved(Logged.model_validate(logged))
                 case _:
                     pass
-        except ValueError:
+        except (ValueError, LookupError):
             logger.warning("a message of the bus cannot be read", call=self.call, kind=message.kind)
 
     def _hear_unsaved(self, logged: Logged) -> None:
         if logged.n == self.last + 1:
             self._unsaved[logged.n] = logged
             self._give(logged)
-        else:
+        elif logged.n > self.last:
             self._wake.set()  # something is missing; the log has it, or will have it
 
     def _read(self, logged: Logged) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from web.tables import calls, consents, events, strategies
 
 logger = structlog.get_logger()
 _WAITING_EVENTS: Final = 512
+_RECENT: Final = 24  # events that go with each that could not be saved
 _SAVE_S: Final = 2.0  # a commit that takes longer counts as a database that is away
 
 
@@ -110,6 +112,7 @@ class CallLog:
         self._journal, self._bus = journal, bus or Bus()
         self._lock = asyncio.Lock()
         self._hanging: asyncio.Task[None] | None = None
+        self._recent: deque[Logged] = deque(maxlen=_RECENT)
         self.away = False  # events wait in the journal
         self.viewers: set[Viewer] = set()
         self.begun = asyncio.Event()
@@ -192,9 +195,11 @@ class CallLog:
                 self.joined = True
             for viewer in self.viewers:
                 viewer.event(each)
-            if each.unsaved:
-                self._bus.publish(Message(self.call, "unsaved", each.model_dump(mode="json")))
-        if not logged[-1].unsaved:
+        self._recent.extend(logged)
+        if logged[-1].unsaved:  # with those before it: nobody can read what was missed
+            recent = [each.model_dump(mode="json") for each in self._recent]
+            self._bus.publish(Message(self.call, "unsaved", {"events": recent}))
+        else:
             self._bus.publish(Message(self.call, "wake", {"n": self.last}))
 
     def state(self, state: LiveState) -> None:

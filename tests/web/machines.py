@@ -121,7 +121,7 @@ async def until(received: Received, wanted: Any, within_s: float) -> float:
         if any(wanted(message) for _, message in received.messages):
             return time.monotonic() - began
         await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {within_s} s; came: {[m.get('type') for _, m in received.messages][-30:]}")
+    raise AssertionError(f"not within {within_s} s; came: {[(e['n'], e['type']) for e in received.events()][-30:]}")
 
 
 async def more(received: Received, name: str, within_s: float = 60.0) -> float:

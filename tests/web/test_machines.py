@@ -131,6 +131,7 @@ async def test_redis_and_postgres_die_in_mid_call(machines: Machines, capsys: py
 
     machines.postgres.kill()
     died = time.monotonic()
+    await until(here, kind("notice_raised", notice="not_yet_saved"), 15)
     await until(there, kind("notice_raised", notice="not_yet_saved"), 15)
     said = len(there.events("utterance_final"))
     while time.monotonic() - died < 9 or len(there.events("utterance_final")) == said:
