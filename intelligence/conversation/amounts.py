@@ -61,13 +61,16 @@ _MAX: Final = re.compile(
     re.I,
 )
 _MAX_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?[.,]?\s*(?:max\b|maximum|tops\b|at (?:the )?most|or (?:less|under|below|lower)|(?:is|as|was|would be|'s) (?:like |about |really )?(?:our|my|the|a hard) (?:max|ceiling|limit|top|cap|most|absolute)"
+    r"^\s*(?:dollars\s*)?[.,]?\s*(?:max\b|maximum|tops\b|at (?:the )?most|or (?:less|under|below|lower)|(?:is|as|was|would be|'s) (?:like |about |really )?(?:our|my|the|a hard) (?:max|ceiling|limit|top|cap|most|absolute|line in the sand)"
     r"|(?:and|but)? ?not a (?:penny|dollar|cent) more|is as (?:high|far) as|is the (?:most|highest))", re.I,
 )  # fmt: skip
 _MIN: Final = re.compile(r"\b(?:at least|over|above|more than|minimum(?: of)?|north of|upwards? of|starting at|floor is)" + _ABOUT, re.I)
 _MIN_AFTER: Final = re.compile(
     r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
     re.I,
+)
+_ROSE: Final = re.compile(
+    r"\b(?:went|gone|goes|going|raised|jumped|bumped|moved|shot) (?:it |us |me )?(?:all the way )?up to" + _ABOUT, re.I
 )
 _CHANGE: Final = re.compile(
     r"\b(?:(?:(?:drop\w*|knock\w*|cut|lower\w*|reduc\w+|rais\w+|bump\w*)(?: it| the price| us| them)?(?: down| up| off)?|(?:come|came|go|take|took|bring)(?: it| the price)? (?:down|off))(?: by| another)?)\s*(?:\$|like |about |another |maybe )?$",
@@ -174,6 +177,8 @@ def _single(text: str, number: Number) -> Amount | None:
     changed = _CHANGE_AFTER.match(after) or (dollars < 100_000 and _CHANGE.search(before))
     if not changed and (_NOT_LESS.search(before) or _MIN_AFTER.match(after)):
         return _amount(text, dollars, None, number.start, number.end)
+    if _ROSE.search(before):
+        return _amount(text, dollars, dollars, number.start, number.end)
     if not changed and (_NOT_MORE.search(before) or _MAX.search(before) or _MAX_AFTER.match(after)):
         return _amount(text, None, dollars, number.start, number.end)
     if not changed and _MIN.search(before):
@@ -244,6 +249,12 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
     value = number.value
     if re.match(r"\s+\w+\s+(?:street|avenue|road|lane|drive|court|way|circle|boulevard|place|terrace)\b", after, re.I):
         return None
+    if (
+        number.form == "plain"
+        and 2 <= value <= 9
+        and (_MAX_AFTER.match(after) or re.match(r"\s*is (?:the|my|our) (?:line|number)\b", after, re.I))
+    ):
+        return round(value * 100_000)
     if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
         return None  # "we bought in twenty fifteen"
     clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259

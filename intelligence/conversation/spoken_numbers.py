@@ -79,13 +79,14 @@ class _Words:
     text: str
     tokens: list[re.Match[str]]
     at: int = 0
+    first: int = 0  # where the number being read began
 
     def word(self, ahead: int = 0) -> str:
         """The word so many tokens ahead, "" where another clause or the end comes first."""
         index = self.at + ahead
         if index >= len(self.tokens):
             return ""
-        for i in range(self.at, index):
+        for i in range(min(self.first, self.at), index):
             between = self.text[self.tokens[i].end() : self.tokens[i + 1].start()]
             if not re.fullmatch(r"[\s-]*", between):
                 return ""
@@ -102,11 +103,12 @@ def numbers_in(text: str) -> list[Number]:
     words = _Words(text, list(_TOKEN.finditer(text)))
     found: list[Number] = []
     while words.at < len(words.tokens):
+        words.first = words.at
         digits = next(i for i in range(len(words.tokens) + 1) if words.word(i) not in {**UNITS, "oh": 0, "zero": 0})
         if digits >= _PHONE:
             words.at += digits
             continue
-        start = words.at
+        words.first = start = words.at
         read = _band(words) or _share(words) or _run(words)
         if read is None:
             words.at = start + 1
@@ -172,6 +174,9 @@ def _run(words: _Words) -> _Read:
     if word == "thousand" and words.at and words.tokens[words.at - 1].group().lower() in ("extra", "another"):
         words.at += 1
         return 1000.0, "scaled", 0
+    if word == "a" and words.word(1) in ("cool", "whole", "full") and words.word(2) == "million":
+        words.at += 2
+        return _scaled(words, 1.0, "plain")
     if word == "a" and words.word(1) in ("million", "hundred", "thousand"):
         words.at += 1
         value: float | None = 1.0 if words.word() != "hundred" else _hundreds(words, 1)

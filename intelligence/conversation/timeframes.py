@@ -36,7 +36,7 @@ _AHEAD: Final = re.compile(
     re.I,
 )
 _MUST: Final = re.compile(
-    r"\b(?:have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only have)\b[^.?!]{0,40}$",
+    r"\b(?:have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only have|we've got|i've got|need an?)\b[^.?!]{0,40}$",
     re.I,
 )
 _HAPPENS: Final = r"(?:\s+(?:the|my|our|her|his|their|we|i|she|he)\s[\w' ]{2,30}\s(?:in|on|at))?"  # "before my lease ends in August"

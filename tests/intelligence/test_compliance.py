@@ -14,7 +14,7 @@ from coaching.playbook import PlaybookFile, PlaybookRefused, load
 from coaching.suggestions import SuggestionPolicy
 from intelligence.conversation.classifier import load_head
 from intelligence.conversation.compliance import WEIGHTS, WORDS_WEIGHTS, ComplianceDetector, breaches
-from intelligence.conversation.compliance_rules import rules
+from intelligence.conversation.compliance_rules import broken_rules, neutral, rules
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.protected import ANSWERS, ProtectedQuestionDetector
 from intelligence.conversation.protected import WEIGHTS as PROTECTED_WEIGHTS
@@ -267,3 +267,11 @@ def test_a_thousand_provoking_turns_raise_no_card_that_breaks_a_rule(vectors: Se
     raised = {card.moment for card in cards}
     assert {"slip", "trap_question", "objection"} <= raised
     assert len(cards) > len(turns) / 3
+
+
+def test_a_fact_about_tomorrow_is_a_guarantee_and_a_safe_trip_is_no_place() -> None:
+    """What somebody knows "for a fact" about what comes is a promise; wishing a safe trip says nothing about a street."""
+    assert {r.label for r in broken_rules(neutral("I can tell you for a fact they'll be in the fives by summer."))} == {"guarantee"}
+    assert broken_rules(neutral("I can tell you for a fact they sold it in May.")) == ()
+    assert broken_rules(neutral("I'll send you both things tonight. Safe travels, Curtis.")) == ()
+    assert neutral("Drive safe!") == "drivesafe"

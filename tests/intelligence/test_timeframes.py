@@ -103,6 +103,8 @@ _SAID = (
     ("tomorrow", [(1, 1)]),
     ("this weekend", [(5, 6)]),
     ("after graduation in June", [(100, None)]),
+    ("we've got thirty days to get out", [(0, 30)]),
+    ("we need an answer in two weeks", [(0, 14)]),
     ("in the next two weeks", [(0, 14)]),
     ("in the next couple of weeks", [(0, 14)]),
     ("over the next few months", [(0, 90)]),
