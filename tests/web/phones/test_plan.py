@@ -4,9 +4,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from web.app import Guarded
 from web.phones.identity import Party
 from web.phones.plan import EMPTY, PlanFile, PlanRefused, read
+from web.tables import users
 
 GOOD = """\
 country = "US"
@@ -112,3 +115,13 @@ async def test_a_number_is_taken_off_the_list_with_who_and_why(agent: httpx.Asyn
     assert gone.json()["entries"] == []
     assert (await agent.post("/api/do-not-call/remove", json={"number": "3125550100", "why": "twice"})).status_code == 404
     assert (await agent.post("/api/calls", json=call)).status_code == 201
+
+
+async def test_an_agent_changes_neither_rules_nor_list(agent: httpx.AsyncClient, app: Guarded) -> None:
+    """Both are for the owner or a team lead; to read them, and to put a number on the list, is for everybody."""
+    async with app.app.state.calls.store.write() as connection:
+        await connection.execute(sa.update(users).values(role="agent"))
+    assert (await agent.put("/api/phones/plan", json={"text": ""})).status_code == 403
+    assert (await agent.get("/api/phones/plan")).status_code == 200
+    assert (await agent.post("/api/do-not-call", json={"number": "3125550100", "why": "asked"})).status_code == 201
+    assert (await agent.post("/api/do-not-call/remove", json={"number": "3125550100", "why": "not so"})).status_code == 403
