@@ -104,7 +104,7 @@ async def test_a_worker_that_leaves_gives_its_calls_to_others(crowd: Crowd, caps
     calls = [await crowd.begin() for _ in range(3)]
     viewers = [crowd.watch(call) for call in calls]
     for call in calls:
-        await crowd.talk(call, pause_s=5)
+        await crowd.talk(call, pause_s=10)
     await until(lambda: all(finals(viewer) for viewer in viewers), 60 * PATIENCE)
     before, began = leaving.cpu_s(), time.monotonic()
     await asyncio.to_thread(brokerage.agent)
