@@ -71,12 +71,19 @@ class Leases:
             won = (await connection.execute(update)).rowcount
         return Lease(call, holder, seen + 1) if won else None
 
-    async def claim(self, call: str, seen: int, for_s: float) -> bool:
-        """A vacant call is ours to find a holder for, during ``for_s``; nobody else finds it vacant meanwhile. The epoch stays,
-        so that whoever we find can takeover() with the one that was seen, and only one of those we find does."""
-        update = sa.update(leases).where(leases.c.call == call, leases.c.epoch == seen, leases.c.until < self._store.now)
+    async def claim(self, call: str, seen: int, for_s: float, *, own: str = "") -> bool:
+        """A vacant call (or one that ``own`` holds) is ours to find a holder for, during ``for_s``; nobody else finds it vacant
+        meanwhile. The epoch stays, so that whoever we find can takeover() with the one that was seen, and only one of those we
+        find does."""
+        ours = leases.c.holder == own if own else sa.false()
+        update = sa.update(leases).where(leases.c.call == call, leases.c.epoch == seen, sa.or_(leases.c.until < self._store.now, ours))
         async with self._store.write() as connection:
             return bool((await connection.execute(update.values(until=self._store.now + for_s))).rowcount)
+
+    async def epoch(self, call: str) -> int | None:
+        """The present one; None for a call that never had a holder, or is no more."""
+        row = await self._store.row(sa.select(leases.c.epoch).where(leases.c.call == call))
+        return int(row["epoch"]) if row is not None else None
 
     async def renew(self, lease: Lease) -> None:
         """Raises TakenOver, StoreAway."""

@@ -25,7 +25,9 @@ from web.store import Store, new_id
 from web.tables import rooms as rooms_table
 
 logger = structlog.get_logger()
-_AGAIN_S: Final = (1.5, 6.0)  # a worker that was asked takes the lease within; each time longer, while there is none
+# A worker that was asked has taken the lease within; each time longer, while there is none. Shorter would be no gain: a
+# dispatch that reaches a worker is rarely lost, and on a busy machine jobs that come too late would only keep it busy.
+_AGAIN_S: Final = (4.0, 15.0)
 
 
 class Dispatcher:
@@ -50,6 +52,7 @@ class Dispatcher:
     async def enter(self, user: str | None, started: CallStarted, room: str, call: str = "") -> str:
         """A new call in a room that is there. Raises IntegrityError for a call or room that is known already."""
         lease = await self._calls.enter(user, started, room, call)
+        await self._holder.leases.claim(lease.call, lease.epoch, _AGAIN_S[0], own=lease.holder)
         await self._send(room, lease)
         return lease.call
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import json
 import os
 import shutil
 import signal
@@ -60,9 +62,9 @@ class Worker:
             tethers = Tethers(folder / "jobs.sock", lambda lease: _give_back(leases, lease))
             await tethers.open()
             opened.push_async_callback(tethers.close)
-            return await self._serve(self._server(folder), tethers)
+            return await self._serve(self._server(folder, leases), tethers)
 
-    def _server(self, folder: Path) -> AgentServer:
+    def _server(self, folder: Path, leases: Leases) -> AgentServer:
         settings = self._settings
         server = AgentServer(
             ws_url=settings.livekit_url,
@@ -81,7 +83,7 @@ class Worker:
             preload_modules=["web.livekit.job"],
             log_level="WARN",
         )
-        server.rtc_session(entry_for(settings, folder / "jobs.sock"), agent_name=AGENT_NAME, on_request=_accept)
+        server.rtc_session(entry_for(settings, folder / "jobs.sock"), agent_name=AGENT_NAME, on_request=functools.partial(_accept, leases))
         return server
 
     async def _serve(self, server: AgentServer, tethers: Tethers) -> int:
@@ -115,7 +117,13 @@ class Worker:
             await asyncio.wait({draining})
 
 
-async def _accept(request: JobRequest) -> None:
+async def _accept(leases: Leases, request: JobRequest) -> None:
+    """A dispatch that comes too late, because another has the call by now, costs no process. Where the database is away the job finds out."""
+    told = json.loads(request.job.metadata)
+    with contextlib.suppress(StoreAway):
+        if await leases.epoch(str(told["call"])) != told["epoch"]:
+            await request.reject()
+            return
     await request.accept(identity=COACH, name="Sottovoce")
 
 
