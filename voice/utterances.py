@@ -19,7 +19,7 @@ class SegmenterSettings:
     stop_threshold: float = 0.35
     start_ms: int = 64
     pre_roll_ms: int = 256
-    pause_ms: int = 96
+    pause_ms: int = 64
     likely_ms: int = 224
     endpoint_ms: int = 512
     short_endpoint_ms: int = 640
@@ -119,7 +119,7 @@ class Segmenter:
                 return self._cut()
             return [UtteranceGrew(self._start, self._sample)]
         self._silent_ms += CHUNK_MS
-        if length_ms >= settings.longest_ms and self._silent_ms >= settings.pause_ms // 2:
+        if length_ms >= settings.longest_ms and self._silent_ms >= settings.pause_ms:
             return self._cut()
         spoken_ms = (self._speech_end - self._start) // 16 - settings.pre_roll_ms
         endpoint = settings.short_endpoint_ms if spoken_ms < settings.short_ms else settings.endpoint_ms

@@ -47,8 +47,8 @@ def test_a_silence_is_told_twice_before_the_end() -> None:
     ends = [e for e in events if isinstance(e, UtteranceEnded)]
     assert [p.likely for p in pauses] == [False, True]
     assert len(ends) == 1
-    assert pauses[1].end_sample - pauses[1].speech_end == 224 * 16
-    assert pauses[0].end_sample - pauses[0].speech_end == 96 * 16
+    assert pauses[1].end_sample - pauses[1].speech_end == SegmenterSettings().likely_ms * 16
+    assert pauses[0].end_sample - pauses[0].speech_end == SegmenterSettings().pause_ms * 16
     assert ends[0].end_sample - ends[0].speech_end == 512 * 16
     assert ends[0].speech_end == pauses[0].speech_end == (960 + 1280) * 16
 
