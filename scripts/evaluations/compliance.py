@@ -1,4 +1,4 @@
-"""scripts/evaluate compliance FILE.jsonl [--json] [--predictions OUT.jsonl]: how well slips in an agent's words are told.
+"""scripts/evaluate compliance FILE.jsonl [--json] [--predictions OUT.jsonl] [--through-audio]: how well slips in an agent's words are told.
 
 The lines and the counting are described in scripts/evaluations/labels.py; a line without a speaker is the agent's.
 """
@@ -11,16 +11,37 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from intelligence.conversation.compliance import ComplianceDetector
 from intelligence.conversation.turns import Conversation
-from scripts.evaluations.labels import hear, lines_of, parser_of, printed, report_of, sentence_vectors, write_predictions
+from scripts.evaluations.labels import (
+    Heard,
+    Line,
+    compared,
+    hear,
+    lines_of,
+    parser_of,
+    printed,
+    report_of,
+    sentence_vectors,
+    with_audio,
+    write_predictions,
+)
+from scripts.evaluations.spoken import heard_lines
 
 
 def main() -> None:
-    arguments = parser_of(__doc__).parse_args()
-    lines = lines_of(arguments.file)
+    arguments = with_audio(parser_of(__doc__)).parse_args()
+    lines, vectors = lines_of(arguments.file), sentence_vectors()
     detector = ComplianceDetector()
-    heard = hear(lines, lambda _, reading: detector.feed(reading, Conversation()), sentence_vectors(), speaker="agent")
+
+    def judged(of: list[Line]) -> Heard:
+        return hear(of, lambda _, reading: detector.feed(reading, Conversation()), vectors, speaker="agent")
+
+    heard = judged(lines)
     report = report_of(lines, heard)
     printed(report)
+    if arguments.through_audio:
+        lines = heard_lines(lines)
+        heard = judged(lines)
+        report = compared(report, report_of(lines, heard))
     if arguments.predictions:
         write_predictions(arguments.predictions, lines, heard)
     if arguments.json:

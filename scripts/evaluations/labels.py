@@ -20,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from intelligence.conversation.turns import Finding, Reading, Turn, sentences_of  # noqa: E402  the path is set above
+from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
 from voice.models.weights import MINILM, file_of  # noqa: E402
 
@@ -49,6 +49,24 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def with_audio(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """For files of single lines: the same lines spoken over a telephone and heard by our recogniser, beside the text."""
+    parser.add_argument("--through-audio", action="store_true", help="also speak the lines at 8 kHz (flite) and hear them")
+    return parser
+
+
+def compared(report: dict[str, Any], through: dict[str, Any]) -> dict[str, Any]:
+    """The report of the text with that of the sound in it; prints what the sound costs."""
+    print("-- through audio")
+    printed(through)
+    lost = {
+        "macro_f1": round((report["macro_f1"] or 0.0) - (through["macro_f1"] or 0.0), 4),
+        "recall": round(report["micro"]["recall"] - through["micro"]["recall"], 4),
+    }
+    print(f"lost to the sound: macro-F1 {lost['macro_f1']:.3f}, recall {lost['recall']:.3f}")
+    return {**report, "through_audio": through, "lost": lost}
+
+
 def lines_of(file: Path) -> list[Line]:
     return [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
 
@@ -67,7 +85,8 @@ def hear(lines: Sequence[Line], judge: Judge, model: SentenceVectors, *, speaker
     for line in lines:
         began = time.perf_counter()
         sentences = sentences_of(line["text"])
-        turn = Turn(line.get("speaker", speaker), line["text"], partial=bool(line.get("partial")))
+        words = tuple(TurnWord(*word) for word in line.get("words", ()))
+        turn = Turn(line.get("speaker", speaker), line["text"], partial=bool(line.get("partial")), words=words)
         reading = Reading(turn, sentences, model.embed(list(sentences)))
         heard.findings.append(judge(line, reading))
         heard.took_ms.append((time.perf_counter() - began) * 1000)

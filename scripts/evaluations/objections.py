@@ -1,4 +1,4 @@
-"""scripts/evaluate objections FILE.jsonl [--json] [--predictions OUT.jsonl]: how well objections are told.
+"""scripts/evaluate objections FILE.jsonl [--json] [--predictions OUT.jsonl] [--through-audio]: how well objections are told.
 
 Signals are heard beside them, as in a call: a request not to be called again is no objection. The lines and the counting are described in scripts/evaluations/labels.py.
 """
@@ -13,20 +13,36 @@ from intelligence.conversation.findings import together
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.signals import SignalDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading
-from scripts.evaluations.labels import Line, hear, lines_of, parser_of, printed, report_of, sentence_vectors, write_predictions
+from scripts.evaluations.labels import (
+    Line,
+    compared,
+    hear,
+    lines_of,
+    parser_of,
+    printed,
+    report_of,
+    sentence_vectors,
+    with_audio,
+    write_predictions,
+)
+from scripts.evaluations.spoken import heard_lines
 
 
 def main() -> None:
-    arguments = parser_of(__doc__).parse_args()
-    lines = lines_of(arguments.file)
+    arguments = with_audio(parser_of(__doc__)).parse_args()
+    lines, vectors = lines_of(arguments.file), sentence_vectors()
     modules = [SignalDetector(), ObjectionDetector()]
 
     def judge(_: Line, reading: Reading) -> list[Finding]:
         return [f for f in together(modules, reading, Conversation()) if f.family == "objection"]
 
-    heard = hear(lines, judge, sentence_vectors())
+    heard = hear(lines, judge, vectors)
     report = report_of(lines, heard)
     printed(report)
+    if arguments.through_audio:
+        lines = heard_lines(lines)
+        heard = hear(lines, judge, vectors)
+        report = compared(report, report_of(lines, heard))
     if arguments.predictions:
         write_predictions(arguments.predictions, lines, heard)
     if arguments.json:

@@ -1,4 +1,4 @@
-"""scripts/evaluate signals FILE.jsonl [--json] [--predictions OUT.jsonl]: how well signals and their values are told.
+"""scripts/evaluate signals FILE.jsonl [--json] [--predictions OUT.jsonl] [--through-audio]: how well signals and their values are told.
 
 The lines and the counting are described in scripts/evaluations/labels.py; a line's "signals" are its labels, "values" holds
 for a label a list of what was named, "today" the day of the call. A value counts as right when one of those heard agrees:
@@ -16,7 +16,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from intelligence.conversation.findings import together
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading
-from scripts.evaluations.labels import Heard, Line, hear, lines_of, parser_of, printed, report_of, sentence_vectors, write_predictions
+from scripts.evaluations.labels import (
+    Heard,
+    Line,
+    compared,
+    hear,
+    lines_of,
+    parser_of,
+    printed,
+    report_of,
+    sentence_vectors,
+    with_audio,
+    write_predictions,
+)
+from scripts.evaluations.spoken import heard_lines
 from web.compose import detectors
 
 Item = dict[str, Any]
@@ -115,26 +128,37 @@ def _why_wrong(wanted: Item, heard: Sequence[Item]) -> str:
 
 
 def main() -> None:
-    arguments = parser_of(__doc__).parse_args()
-    lines = lines_of(arguments.file)
+    arguments = with_audio(parser_of(__doc__)).parse_args()
+    lines, vectors = lines_of(arguments.file), sentence_vectors()
     modules = detectors()
 
     def judge(line: Line, reading: Reading) -> list[Finding]:
         return [f for f in together(modules, reading, Conversation(today=line.get("today", ""))) if f.family == "signal"]
 
-    heard = hear(lines, judge, sentence_vectors())
+    heard = hear(lines, judge, vectors)
     report = report_of(lines, heard, key="signals")
     report["values"] = values_right(lines, heard)
     printed(report)
+    told(report)
+    if arguments.through_audio:
+        lines = heard_lines(lines)
+        heard = hear(lines, judge, vectors)
+        through = report_of(lines, heard, key="signals")
+        through["values"] = values_right(lines, heard)
+        report = compared(report, through)
+        told(through)
+    if arguments.predictions:
+        write_predictions(arguments.predictions, lines, heard, values=values_of)
+    if arguments.json:
+        print(json.dumps(report))
+
+
+def told(report: dict[str, Any]) -> None:
     for kind, row in report["values"].items():
         share = "none" if row["right"] is None else f"{row['right']:.3f}"
         print(
             f"{kind}: {share} of {row['wanted']} right; {row['not_wanted']} of {row['heard']} heard there were not wanted; wrong: {row['wrong']}"
         )
-    if arguments.predictions:
-        write_predictions(arguments.predictions, lines, heard, values=values_of)
-    if arguments.json:
-        print(json.dumps(report))
 
 
 if __name__ == "__main__":
