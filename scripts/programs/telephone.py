@@ -114,6 +114,7 @@ class Telephone:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+        await asyncio.sleep(0.01)  # the ports are free when the loop has turned
 
     # ---- SIP
 
