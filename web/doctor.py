@@ -15,6 +15,7 @@ from voice.models.whisper import RecogniserFailed, Whisper
 from web.api.more import missing
 from web.compose import engine_settings
 from web.doctor_servers import server_lines
+from web.phones.standing import told
 from web.phones.ways import said
 from web.settings import Settings
 
@@ -53,7 +54,7 @@ def doctor(settings: Settings, port_is_free: Callable[[Settings], bool], say: Ca
         for level, sentence in asyncio.run(lines(settings)):
             wrong = wrong or level == "missing"
             say(f"{level:8} {sentence}")
-    for state, line in said(settings):
+    for state, line in (*said(settings), *told(settings)):
         say(f"{state:8} {line}")
     for each in missing(settings):
         say(f"missing  {each.what}: {each.why}; {each.fix}")

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 NAME: Final = "sip.toml"
+ECHO: Final = "*43"  # as PBXs have it: a test call to yourself
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 Text = Annotated[str, Field(max_length=200)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$")]

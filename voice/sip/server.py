@@ -13,7 +13,7 @@ from sippy.Exceptions.SipHandlingError import SipHandlingError
 from sippy.Exceptions.SipParseError import SipParseError
 
 from voice.legs.siprec import MetadataRefused, recorded
-from voice.sip.accounts import Accounts, Phone, SipRefused, Trunk
+from voice.sip.accounts import ECHO, Accounts, Phone, SipRefused, Trunk
 from voice.sip.bridge import SIDES, BridgedCall, SideName, Target
 from voice.sip.door import Door, Visitor
 from voice.sip.engine import Engine
@@ -24,7 +24,6 @@ from voice.sip.trunks import TrunkWatch
 
 logger = structlog.get_logger()
 _ASK_S: Final = 2.0
-ECHO: Final = "*43"  # as PBXs have it: a test call to yourself
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from web.do_not_call import entries, plain, put_on, removals, take_off
 from web.phones.dialing import may_dial
 from web.phones.numbers import kind
 from web.phones.plan import EMPTY, PlanRefused, summary
+from web.phones.standing import told
 from web.problems import Problem
 
 router = APIRouter(prefix="/api", tags=["phones"], responses=PROBLEMS)
@@ -151,6 +152,23 @@ async def change(given: PlanGiven, user: SignedIn, calls: TheCalls) -> PlanView:
     except OSError as failure:
         raise Problem(409, f"The phones file cannot be written: {failure.strerror}.") from failure
     return await plan(user, calls)
+
+
+class SipLine(BaseModel):
+    """``state``: ok, note or missing; ``text``: a sentence."""
+
+    state: str
+    text: str
+
+
+class SipView(BaseModel):
+    lines: list[SipLine]
+
+
+@router.get("/phones/sip")
+async def sip(_user: SignedIn, calls: TheCalls) -> SipView:
+    """How the phone process stands: what is registered, last OPTIONS answers, the lines of running calls, one-way sound with its cause."""
+    return SipView(lines=[SipLine(state=state, text=text) for state, text in await asyncio.to_thread(lambda: list(told(calls.settings)))])
 
 
 @router.get("/phones/ways")

@@ -23,6 +23,8 @@ from tests.phones import (
 )
 from voice.legs.telephony import a_law, mu_law, to_a_law, to_mu_law
 from voice.sip.accounts import SipRefused, read
+from web.phones.standing import sentences, told
+from web.settings import Settings
 
 pytestmark = [pytest.mark.timeout(60)]
 
@@ -126,6 +128,10 @@ async def test_we_register_at_a_pbx_and_ask_whether_a_trunk_is_there(phones: Pho
             lambda: found if (found := phones.state()["trunks"]) and found[1]["registered"] == "yes" and found[0]["options"] else None,
         )
         assert rows[0]["options"] == "200 OK"
+        lines = list(sentences(phones.state()))
+        assert ("ok", f"trunk pbx (127.0.0.1:{ports['pbx']}): we are registered") in lines
+        assert any("OPTIONS answered 200 OK" in line for _, line in lines)
+        assert any("dial *43" in line for _, line in lines)
 
 
 async def test_nobody_rings_for_a_number_without_phones(ports: dict[str, int], phones: PhoneProcess, server: str) -> None:
@@ -161,3 +167,30 @@ def test_the_codes_of_telephones_are_inverse() -> None:
     assert to_a_law(a_law(codes)) == codes
     again = mu_law(to_mu_law(mu_law(codes)))
     assert np.array_equal(again, mu_law(codes))
+
+
+def test_the_doctor_says_what_is_missing(tmp_path: Path) -> None:
+    """No file, a wrong file, no process: a sentence each."""
+    settings = Settings.read({"SOTTOVOCE_DATA": str(tmp_path)})
+    assert "no SIP file" in next(told(settings))[1]
+    (tmp_path / "sip.toml").write_text("[listen]\nport = 0\n")
+    assert next(told(settings))[0] == "missing"
+    (tmp_path / "sip.toml").write_text("[listen]\nport = 5060\n")
+    assert "does not run" in next(told(settings))[1]
+
+
+def test_one_way_sound_is_said_with_its_cause() -> None:
+    """And loss and jitter of each side."""
+    figures = {"packets": 9, "loss": 0.031, "jitter_ms": 4.2, "coding": "pcmu"}
+    side = {"trunk": "dana", "packets": 9, "held": False, "coding": "pcmu"}
+    call = {
+        "call": "x-abcdef",
+        "trouble": "no sound has come from the callee: a firewall",
+        "figures": {"caller": figures},
+        "sides": {"caller": side},
+    }
+    state = {"address": "a", "analysis": True, "phones": [], "trunks": [], "calls": [call], "counts": {"flooded": 3}}
+    lines = [line for _, line in sentences(state)]
+    assert "call abcdef, caller (dana): pcmu, loss 3.1%, jitter 4 ms" in lines
+    assert "call abcdef: one-way sound: no sound has come from the callee: a firewall" in lines
+    assert "since the start: 3 packets of floods dropped" in lines
