@@ -50,7 +50,7 @@ class Agent:
                         registered.set()
 
         threading.Thread(target=read, daemon=True).start()
-        if not registered.wait(120):
+        if not registered.wait(120 * PATIENCE):
             self.kill()
             raise AssertionError(f"the agent did not register: {self.log.read_text()[-2000:]}")
         return self
@@ -168,6 +168,7 @@ class Crowd:
     def __init__(self, brokerage: Brokerage) -> None:
         self.brokerage = brokerage
         self._people, self._watching = list[Person](), list[asyncio.Task[None]]()
+        self._calls: list[str] = []
 
     @property
     def server(self) -> Server:
@@ -180,6 +181,7 @@ class Crowd:
     async def begin(self, **wanted: Any) -> str:
         """A call to which everybody has agreed."""
         call = str((await self.say("/api/calls", {"mode": "livekit", **wanted}))["id"])
+        self._calls.append(call)
         await self.say(f"/api/calls/{call}/consent", {"state": "granted"})
         return call
 
@@ -256,6 +258,10 @@ class Crowd:
             await asyncio.wait(self._watching)
         for person in self._people:
             await person.leave()
+        async with self.server.client() as client:  # what a failed test leaves running must not spoil the next
+            for call in self._calls:
+                if (await client.get(f"/api/calls/{call}")).json()["state"] == "live":
+                    await client.post(f"/api/calls/{call}/end", json={})
 
 
 def nothing_is_lost(received: Received, log: list[dict[str, Any]]) -> None:
