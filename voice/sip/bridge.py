@@ -124,7 +124,7 @@ class BridgedCall:
         self.sides: dict[SideName, Side] = {name: Side(dict(parties[name])) for name in SIDES}
         self.sip_id = ""
         self.began_at, self.answered_at = time.time(), 0.0
-        self.announced = False
+        self.announced = ""  # what was played, to its end
         self.trouble = ""
         self.figures: dict[str, Any] = {}
         self.targets: list[Target] = []
@@ -176,13 +176,13 @@ class BridgedCall:
             self.session.rtpp_seq.send_command(
                 f"P1 {self.session.call_id}-0 {prompt.name} {self._only} {self.session.from_tag} {self.session.to_tag}", _nothing
             )
-            self._engine.after(prompt.seconds + _AFTER_PROMPT_S, self._announced, then)
+            self._engine.after(prompt.seconds + _AFTER_PROMPT_S, self._announced, prompt.told, then)
 
         self._answer_alone(answered, "127.0.0.1", 9)
 
-    def _announced(self, then: Callable[[], None]) -> None:
+    def _announced(self, told: str, then: Callable[[], None]) -> None:
         if not self._over:
-            self.announced = True
+            self.announced = told
             then()
 
     def echo(self) -> None:

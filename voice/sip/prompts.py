@@ -16,15 +16,16 @@ _LONGEST_S: Final = 60.0
 
 
 class Prompt:
-    """``name``: what the relay is told to play; ``seconds``: how long that takes."""
+    """``name``: what the relay is told to play; ``seconds``: how long that takes; ``told``: for the consent record."""
 
-    def __init__(self, name: str, seconds: float) -> None:
-        self.name, self.seconds = name, seconds
+    def __init__(self, name: str, seconds: float, told: str) -> None:
+        self.name, self.seconds, self.told = name, seconds, told
 
 
 def prepare(file: Path, folder: Path) -> Prompt:
     """Written once per content. Blocks for a moment the first time. Raises RecordingRefused or OSError."""
-    key = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    key = digest[:16]
     base = folder / key
     length = folder / f"{key}.s"
     if not length.exists():
@@ -35,4 +36,4 @@ def prepare(file: Path, folder: Path) -> Prompt:
         for number, code in coded.items():
             base.with_name(f"{key}.{number}").write_bytes(code[: len(code) // _FRAME * _FRAME])
         length.write_text(str(len(narrow) / 8000))
-    return Prompt(str(base), float(length.read_text()))
+    return Prompt(str(base), float(length.read_text()), f"{file.name} (SHA-256 {digest}) was played to the caller before the phone rang")

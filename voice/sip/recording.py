@@ -23,7 +23,7 @@ class RecordingSession:
 
     way = "siprec"
     otherwise = "inbound"
-    announced = False
+    announced = ""
 
     def __init__(self, engine: Engine, identity: str, first: Recorded, trunk: str, headers: dict[str, str], listener: Listener) -> None:
         self.id, self._engine, self._listener, self._first = identity, engine, listener, first

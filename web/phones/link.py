@@ -162,7 +162,7 @@ class PhoneLink:
         try:
             live = await self._calls.ring(started(sides, message["way"], message["sip_id"]), leg)
             if message["announced"]:
-                await live.call.consent("announced", by="announcement")
+                await live.call.consent("announced", by="announcement", told=message["announced"])
         except ConsentRefused:
             pass  # the policy knows no announcement from the state it is in
         except Exception as failure:  # the log or the engine gave up; the call between the two goes on, without us

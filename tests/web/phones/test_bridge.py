@@ -32,6 +32,7 @@ from tests.phones import (
     write_wav,
 )
 from tests.services import postgres as postgres
+from web.app import Guarded
 
 pytestmark = [pytest.mark.phones, pytest.mark.timeout(180)]
 _TO_S = 20.5
@@ -274,3 +275,39 @@ async def over(server: Server, call: str) -> None:
 
 def children(pid: int) -> list[int]:
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_an_announcement_stands_in_the_consent_record(tmp_path: Path, app: Guarded) -> None:
+    """What the phone process says it played is what the call's consent says, and it opens transcribing."""
+    data = app.app.state.calls.settings.data
+    write_wav(data / "consent.wav", said(0.7, 2.7)[0])
+    (data / "phones.toml").write_text('[announcement]\nfile = "consent.wav"\n')
+    own, out = free_port(), free_port()
+    phones = await asyncio.to_thread(PhoneProcess, data, sip_file(own, out))
+    try:
+        await linked(phones)
+        async with (
+            Telephone("c", f"127.0.0.1:{own}", port=out) as prospect,
+            Telephone("dana", f"127.0.0.1:{own}", password=PASSWORD) as agent,
+        ):
+            assert (await agent.register()).status == 200
+            taking = asyncio.create_task(agent.answer())
+            await prospect.call(AGENT_NUMBER)
+            await taking
+            calls = app.app.state.calls
+            for _ in range(100):
+                live = next(iter(calls.live.values()), None)
+                if live is not None and live.call.state.consent is not None and live.call.state.consent.state == "announced":
+                    break
+                await asyncio.sleep(0.05)
+            assert live is not None
+            consent = live.call.state.consent
+            assert consent is not None
+            assert (consent.state, consent.by, consent.transcribe, consent.record) == ("announced", "announcement", True, False)
+            assert "consent.wav (SHA-256 " in consent.rule
+            await agent.hang_up()
+            assert live.task is not None
+            await asyncio.wait([live.task], timeout=20)
+            assert live.task.done()
+    finally:
+        await asyncio.to_thread(phones.stop)
