@@ -33,6 +33,12 @@ async def test_neither_or_both_is_refused(agent: httpx.AsyncClient) -> None:
     assert (await agent.post("/api/conversations/flow", json={"call": "unknown"})).status_code == 404
 
 
+async def test_a_day_that_is_none_is_refused(agent: httpx.AsyncClient) -> None:
+    """The day from which dates count must exist."""
+    for today, status in (("2026-13-01", 422), ("2026-02-30", 422), ("9999-12-31", 422), ("2026-03-02", 200)):
+        assert (await agent.post("/api/conversations/emotional-state", json={"turns": TURNS, "today": today})).status_code == status
+
+
 async def test_a_stranger_reads_nothing(stranger: httpx.AsyncClient) -> None:
     """Without a session there is no answer."""
     assert (await stranger.post("/api/conversations/flow", json={"turns": TURNS})).status_code == 401

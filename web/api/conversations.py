@@ -1,9 +1,10 @@
 """/api/conversations: what a history (a call, e-mails, text messages) says; the same three methods as the Python API."""
 
+import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from intelligence.conversation.advanced import AdvancedConversationIntelligence
 from intelligence.conversation.emotion import EmotionalState
@@ -21,6 +22,13 @@ from web.problems import Problem
 router = APIRouter(prefix="/api/conversations", responses=PROBLEMS)
 
 
+def _real(today: str) -> str:
+    """Of four digits, two and two not every one is a day."""
+    if today:
+        datetime.date.fromisoformat(today)
+    return today
+
+
 class TurnGiven(Body):
     speaker: Literal["agent", "prospect"]
     text: Annotated[str, Field(max_length=20_000)]
@@ -33,7 +41,7 @@ class History(Body):
 
     turns: list[TurnGiven] = Field(default_factory=list, max_length=2000)
     call: Annotated[str, Field(max_length=32)] = ""
-    today: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
+    today: Annotated[str, Field(pattern=r"^((19|20|21)\d{2}-\d{2}-\d{2})?$"), AfterValidator(_real)] = ""
 
 
 async def _read(history: History, calls: Calls) -> tuple[AdvancedConversationIntelligence, list[Message], str]:
