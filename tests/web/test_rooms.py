@@ -140,8 +140,10 @@ async def test_what_runs_a_call_dies(crowd: Crowd, capsys: pytest.CaptureFixture
 
     stopped, epoch = brokerage.holder(call)
     os.kill(stopped, signal.SIGSTOP)
-    took["job stopped"] = await more(viewer, "call_resumed", 15)
-    os.kill(stopped, signal.SIGCONT)
+    try:
+        took["job stopped"] = await more(viewer, "call_resumed", 15)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
     await more(viewer, "utterance_final", 40, count=2)
     assert brokerage.holder(call)[1] == epoch + 1
     await until(lambda: not Path(f"/proc/{stopped}").exists(), 20)
