@@ -96,9 +96,10 @@ class Holder:
         left.forget()
 
     async def _add(self, call: str, late: list[Any]) -> bool:
-        state = await self.store.events(call, limit=1)
-        if not state or not late:
-            return True  # the call was deleted
+        there = {each.event.model_dump_json() for each in await self.store.all_events(call)}
+        late = [each for each in late if each.model_dump_json() not in there]  # an earlier try may have been obeyed, but not answered
+        if not there or not late:
+            return True  # the call was deleted, or all is there
         if await self.leases.of(call) is None:
             await append_late(self.store, call, [each for each in late if not isinstance(each, ConsentChanged)])
             return True

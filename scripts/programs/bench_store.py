@@ -31,6 +31,7 @@ from web.tables import calls
 
 _TEXT = "I hear you, and six percent is what most people have in mind until they see what is in it."
 _LEASE_S = 3.0
+_UP_S = 20.0
 
 
 def utterance(n: int) -> UtteranceFinal:
@@ -97,7 +98,7 @@ from web.holding import Holder
 from web.store import Store
 
 async def main(folder, url, count, lease_s):
-    holder = Holder(await Store.open(Path(folder), url), Bus(), float(lease_s))
+    holder = Holder(await Store.open(Path(folder), url, patience_s=20), Bus(), float(lease_s))
     async def notice(*_, **__): pass
     async def obey(*_): return {}
     async with asyncio.TaskGroup() as group:
@@ -112,7 +113,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def takeovers(folder: Path, url: str, count: int, kills: int) -> dict[str, Any]:
-    store = await Store.open(folder, url)
+    store = await Store.open(folder, url, patience_s=_UP_S)
     holder, waited = Holder(store, Bus(), _LEASE_S), list[float]()
     killed = [float("inf")]
 
@@ -152,11 +153,15 @@ async def takeovers(folder: Path, url: str, count: int, kills: int) -> dict[str,
     return {"lease_s": _LEASE_S, "n": len(waited), **{name: round(value, 2) for name, value in figures.items()}}
 
 
-async def measure(seconds: float, kills: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"load": os.getloadavg()[0]}
+def tell(what: str, figures: dict[str, Any]) -> None:
+    print(json.dumps({"what": what, "load": round(os.getloadavg()[0], 1), **figures}), flush=True)
+
+
+async def measure(seconds: float, kills: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = await Store.open(Path(folder))
-        found["sqlite"] = [await appends(store, n, seconds, None) for n in (1, 10)]
+        for at_once in (1, 10):
+            tell("sqlite", await appends(store, at_once, seconds, None))
         await store.close()
     thrown = throw_away()
     postgres = Postgres(thrown / "postgres", fsync=True)
@@ -164,14 +169,14 @@ async def measure(seconds: float, kills: int) -> dict[str, Any]:
         postgres.start()
         assert postgres.process is not None
         with tempfile.TemporaryDirectory() as folder:
-            store = await Store.open(Path(folder), postgres.url)
-            found["postgresql"] = [await appends(store, n, seconds, postgres.process.pid) for n in (1, 10, 20)]
+            store = await Store.open(Path(folder), postgres.url, patience_s=_UP_S)
+            for at_once in (1, 10, 20):
+                tell("postgresql", await appends(store, at_once, seconds, postgres.process.pid))
             await store.close()
-            found["take_over"] = await takeovers(Path(folder), postgres.fresh(), 20, kills)
+            tell("take-over", await takeovers(Path(folder), postgres.fresh(), 20, kills))
     finally:
         postgres.stop()
         shutil.rmtree(thrown, ignore_errors=True)
-    return found
 
 
 def main() -> int:
@@ -180,7 +185,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=4, help="processes of 20 calls each that are killed")
     chosen = parser.parse_args()
     try:
-        print(json.dumps(asyncio.run(measure(chosen.seconds, chosen.kills)), indent=1))
+        asyncio.run(measure(chosen.seconds, chosen.kills))
     except ServiceMissing as missing:
         print(missing, file=sys.stderr)
         return 1
