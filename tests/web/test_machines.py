@@ -15,7 +15,7 @@ from tests.services import postgres, redis  # noqa: F401  fixtures
 from tests.web.machines import LEASE_S, Machines, kind, more, shown_is_kept, tell, until
 from web.app import SAMPLE
 
-pytestmark = [pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ async def test_two_processes_killed_in_turn(machines: Machines, capsys: pytest.C
     await machines.speak(three, call)
     await more(again, "utterance_final")
     await machines.say(three, f"/api/calls/{call}/end", {})
-    await until(again, kind("summary_made"), 30)
+    await until(again, kind("summary_made"), 60)
     log = await machines.log(three, call)
     for received in (here, there, again):
         shown_is_kept(received, log)
@@ -99,7 +99,7 @@ async def test_a_stopped_process_comes_back_too_late(machines: Machines, capsys:
     await machines.speak(one, call)
     await more(here, "utterance_final")
     await machines.say(one, f"/api/calls/{call}/end", {})
-    await until(here, kind("summary_made"), 30)
+    await until(here, kind("summary_made"), 60)
     log = await machines.log(one, call)
     for received in (here, there):
         shown_is_kept(received, log)
@@ -152,7 +152,7 @@ async def test_redis_and_postgres_die_in_mid_call(machines: Machines, capsys: py
     await asyncio.sleep(2 * LEASE_S)
     assert machines.postgres.run(f"SELECT epoch FROM leases WHERE call = '{call}'", machines.database.rsplit("/", 1)[1]) == "1"
     await machines.say(two, f"/api/calls/{call}/end", {})
-    await until(there, kind("summary_made"), 30)
+    await until(there, kind("summary_made"), 60)
     await asyncio.sleep(0.5)
     log = await machines.log(two, call)
     for received in (here, there, late):
@@ -189,7 +189,7 @@ async def test_a_process_dies_while_postgres_is_away(machines: Machines, capsys:
     kept = [_content(e) for e in await machines.log(two, call)]
     assert [kept.count(_content(e)) for e in shown] == [1] * len(shown)
     await machines.say(two, f"/api/calls/{call}/end", {})
-    await until(there, kind("summary_made"), 30)
+    await until(there, kind("summary_made"), 60)
     shown_is_kept(there, await machines.log(two, call))
     with capsys.disabled():
         tell(f"PostgreSQL and the process gone: {len(shown)} finals and cards of the journal kept; resumed {away_s:.1f} s after its return")
