@@ -1,6 +1,6 @@
 """RTP packets of one side of a telephone call (RFC 3550) -> 16 kHz sound on the sender's own clock, and how the line was.
 
-Pure: packets come from anywhere. What is no sound of the call (keys, comfort noise, rubbish) leaves a gap, which time fills.
+The only import of G722. Pure: packets come from anywhere. What is no sound of the call (keys, comfort noise, rubbish) leaves a gap, which time fills.
 """
 
 from collections.abc import Callable, Mapping
@@ -86,6 +86,11 @@ class _Wide:
 
     def finish(self) -> Samples:
         return np.zeros(0, np.int16)
+
+
+def to_g722(samples: Samples) -> bytes:
+    """The other way, for what we play: samples at 16 kHz."""
+    return bytes(G722(SAMPLE_RATE, 64_000).encode(samples[: len(samples) // 2 * 2]))
 
 
 class _Opus:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from G722 import G722
 
 from voice.legs.pcm import channels_of
+from voice.legs.rtp import to_g722
 from voice.legs.telephony import to_a_law, to_mu_law
 
 _FRAME: Final = 160  # bytes of each of these codecs in 20 ms
@@ -32,7 +32,7 @@ def prepare(file: Path, folder: Path) -> Prompt:
         folder.mkdir(parents=True, exist_ok=True)
         wide = np.concatenate([block[0] for block in channels_of(file, longest_s=_LONGEST_S)])
         narrow: Any = np.convolve(wide.astype(np.float32), np.ones(2, np.float32) / 2, "same")[::2].astype(np.int16)
-        coded = {0: to_mu_law(narrow), 8: to_a_law(narrow), 9: bytes(G722(16_000, 64_000).encode(wide[: len(wide) // 2 * 2]))}
+        coded = {0: to_mu_law(narrow), 8: to_a_law(narrow), 9: to_g722(wide)}
         for number, code in coded.items():
             base.with_name(f"{key}.{number}").write_bytes(code[: len(code) // _FRAME * _FRAME])
         length.write_text(str(len(narrow) / 8000))
