@@ -241,7 +241,7 @@ class Crowd:
     async def end(self, call: str, viewer: Received) -> list[dict[str, Any]]:
         """Hangs up; the whole log, in which nothing that the viewer had is missing."""
         await self.say(f"/api/calls/{call}/end")
-        await until(lambda: viewer.events("summary_made"), 15)
+        await until(lambda: viewer.events("summary_made"), 20 * PATIENCE)
         log = await self.log(call)
         nothing_is_lost(viewer, log)
         return log
