@@ -25,7 +25,7 @@ except ImportError as missing:
 Seat: TypeAlias = Literal["agent", "prospect", "supervisor"]
 ROLE: Final = "sottovoce.role"  # as voice/legs/livekit_room.py reads it
 _TOKEN_S: Final = 15 * 60.0  # in which to join; who is in a room gets new ones from the server itself
-_ANSWER_S: Final = 3.0
+_ANSWER_S: Final = 10.0  # a server that was just restarted takes seconds for some answers
 _LEFT_S: Final = 1.0  # in which a participant that was removed is gone
 
 
