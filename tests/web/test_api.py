@@ -178,7 +178,7 @@ async def test_a_prospects_link_opens_no_api(agent: httpx.AsyncClient) -> None:
     assert url.startswith(ORIGIN + "/join/")
     agent.cookies.clear()
     assert (await agent.get(url)).status_code == 200
-    assert (await agent.get("/api/seat")).json() == {"call": call}
+    assert (await agent.get("/api/seat")).json() == {"call": call, "room": False}
     for path in (f"/api/calls/{call}", f"/api/calls/{call}/events", "/api/session"):
         is_problem(await agent.get(path), 401)
     is_problem(await agent.post(f"/api/calls/{call}/end", json={}), 401)
