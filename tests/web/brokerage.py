@@ -17,10 +17,10 @@ import websockets
 
 from scripts.programs.callers import Received, Server, watch
 from scripts.programs.services import LIVEKIT_KEY, LIVEKIT_SECRET, LiveKit, Postgres, Redis, children
+from tests.patience import PATIENCE
 from tests.rooms import RATE, Person, speech, until
 
 ROOT: Final = Path(__file__).parents[2]
-PATIENCE: Final = float(os.environ.get("PATIENCE", "1"))  # on a computer that is busy with other things, every bound is so much longer
 LEASE_S: Final = 3.0 * PATIENCE
 
 

@@ -11,8 +11,9 @@ import websockets
 
 from scripts.programs.callers import RATE, Received, Server, Voice, offer, watch
 from scripts.programs.services import Postgres, Redis
+from tests.patience import PATIENCE
 
-LEASE_S: Final = 3.0
+LEASE_S: Final = 3.0 * PATIENCE
 
 
 class Machines:
@@ -117,21 +118,21 @@ def tell(figure: str) -> None:
 async def until(received: Received, wanted: Any, within_s: float) -> float:
     """Seconds until something received passes ``wanted``."""
     began = time.monotonic()
-    while time.monotonic() - began < within_s:
+    while time.monotonic() - began < within_s * PATIENCE:
         if any(wanted(message) for _, message in received.messages):
             return time.monotonic() - began
         await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {within_s} s; came: {[(e['n'], e['type']) for e in received.events()][-30:]}")
+    raise AssertionError(f"not within {within_s * PATIENCE} s; came: {[(e['n'], e['type']) for e in received.events()][-30:]}")
 
 
 async def more(received: Received, name: str, within_s: float = 60.0) -> float:
     """Seconds until another event of this type comes."""
     before, began = len(received.events(name)), time.monotonic()
-    while time.monotonic() - began < within_s:
+    while time.monotonic() - began < within_s * PATIENCE:
         if len(received.events(name)) > before:
             return time.monotonic() - began
         await asyncio.sleep(0.05)
-    raise AssertionError(f"no {name} within {within_s} s")
+    raise AssertionError(f"no {name} within {within_s * PATIENCE} s")
 
 
 def kind(name: str, **fields: Any) -> Any:

@@ -20,6 +20,7 @@ from coaching.events import CallStarted
 from intelligence.conversation.qualification import QualificationSheet
 from intelligence.conversation.stages import StageTracker
 from scripts.programs.callers import RATE, Received, Server, Voice, channels, offer, watch
+from tests.patience import PATIENCE
 from web.app import SAMPLE, Guarded
 from web.calls import Calls
 from web.compose import detectors
@@ -107,7 +108,7 @@ async def test_a_killed_server_loses_nothing_that_was_shown(tmp_path: Path, soun
 
 @pytest.mark.timeout(180)
 async def test_a_killed_engine_loses_no_final(server: Server, sound: tuple[Any, Any]) -> None:
-    """After the engine is killed captions come within 3 s of its death, and no utterance is missing."""
+    """After the engine is killed captions come within 3 s (longer on a busy computer) of its death, and no utterance is missing."""
     call, received, zero = await begin(server), Received(), time.monotonic() + 0.5
     watching = asyncio.create_task(watch(server, call, received, lambda m: m["type"] == "summary_made"))
     async with server.client() as client:
@@ -132,7 +133,7 @@ async def test_a_killed_engine_loses_no_final(server: Server, sound: tuple[Any, 
             or (m["lane"] == "state" and any(m["open"].values()) and m["open"] != shown)
         )
     ]
-    assert captions[0] - killed < 3.0
+    assert captions[0] - killed < 3.0 * PATIENCE
     spoken = {re.sub(r"\W", "", w["word"].lower()) for w in _WORDS if w["end_ms"] < 30_000 and len(w["word"]) > 3}
     heard = {re.sub(r"\W", "", w.lower()) for e in received.events("utterance_final") for w in (e["spoken"] or e["text"]).split()}
     assert len(spoken & heard) / len(spoken) > 0.8, spoken - heard

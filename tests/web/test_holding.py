@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from coaching.events import CallStarted
+from tests.patience import PATIENCE
 from web.bus import Bus
 from web.holding import Holder, Holding
 from web.leases import Lease, TakenOver
 from web.store import Store, new_id
 
-LENGTH_S = 0.6
+LENGTH_S = 0.6 * PATIENCE
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from coaching.events import CallEnded, CallStarted, ConsentChanged, Logged, OutcomeChosen, StageChanged, UtteranceFinal
 from scripts.programs.services import Postgres
+from tests.patience import PATIENCE
 from tests.services import postgres  # noqa: F401  a fixture
 from web.bus import Bus
 from web.database import StoreAway
@@ -24,7 +25,7 @@ from web.log import CallLog, Replaced, Viewer
 from web.store import Store, new_id
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(60)]
-LENGTH_S = 0.6
+LENGTH_S = 0.6 * PATIENCE
 
 
 @pytest.fixture

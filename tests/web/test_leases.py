@@ -16,13 +16,14 @@ import sqlalchemy as sa
 
 from coaching.events import CallEnded, CallStarted, OutcomeChosen
 from scripts.programs.services import Postgres
+from tests.patience import PATIENCE
 from tests.services import postgres  # noqa: F401  a fixture
 from web.leases import Lease, Leases, TakenOver
 from web.log import CallLog, append_late
 from web.store import Store, new_id
 from web.tables import leases
 
-LENGTH_S = 0.6
+LENGTH_S = 0.6 * PATIENCE
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -41,7 +42,7 @@ async def begun(store: Store, holder: str = "A", mode: str = "sample") -> str:
     return call
 
 
-async def seen(watcher: Leases, call: str, within_s: float = 5.0) -> float:
+async def seen(watcher: Leases, call: str, within_s: float = 5.0 * PATIENCE) -> float:
     """Seconds until this call is vacant."""
     began = time.monotonic()
     while call not in [v.call for v in await watcher.vacant()]:
@@ -211,9 +212,9 @@ from web.leases import Lease, Leases, TakenOver
 from web.log import CallLog
 from web.store import Store
 
-async def main(folder, url, call):
+async def main(folder, url, call, length_s):
     store = await Store.open(Path(folder), url)
-    log = CallLog(store, call, lease=Lease(call, "A", 1), leases=Leases(store, 0.6))
+    log = CallLog(store, call, lease=Lease(call, "A", 1), leases=Leases(store, float(length_s)))
     try:
         while True:
             await log.append([OutcomeChosen(outcome="lost")])
@@ -231,7 +232,7 @@ async def test_a_stopped_worker_comes_back_too_late(stores: tuple[Store, Store],
     """A process stopped past its lease and continued: what it still appends is refused, and nothing of it is in the log."""
     url = stores[0].engine.url.render_as_string(hide_password=False) if not stores[0].sqlite else ""
     call, watcher = await begun(stores[0]), Leases(stores[1], LENGTH_S)
-    command = [sys.executable, "-c", _WORKER, str(tmp_path), url, call]
+    command = [sys.executable, "-c", _WORKER, str(tmp_path), url, call, str(LENGTH_S)]
     worker = await asyncio.to_thread(subprocess.Popen, command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     assert worker.stdout is not None
     try:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from scripts.programs.services import LiveKit, Postgres, Redis
+from tests.patience import PATIENCE
 from tests.rooms import RATE, speech, telephone, until
 from tests.services import livekit, postgres, redis  # noqa: F401  fixtures
-from tests.web.brokerage import PATIENCE, Brokerage, Crowd, finals, more, tell
+from tests.web.brokerage import Brokerage, Crowd, finals, more, tell
 
 pytestmark = [pytest.mark.livekit, pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(240 * PATIENCE)]
 TAKEN_OVER_S = 5.0 * PATIENCE

@@ -11,8 +11,9 @@ from playwright.async_api import Page, WebSocket, expect
 
 from scripts.programs.callers import Server
 from scripts.programs.services import LiveKit, Postgres, Redis
+from tests.patience import PATIENCE
 from tests.services import livekit, postgres, redis  # noqa: F401  fixtures
-from tests.web.brokerage import PATIENCE, Brokerage, tell
+from tests.web.brokerage import Brokerage, tell
 from tests.web.browser.conftest import Launch
 from tests.web.browser.people import WORDS, Taps, runs, signed_in, stranger, view
 
