@@ -143,7 +143,8 @@ def shown_is_kept(received: Received, log: list[dict[str, Any]]) -> None:
     """Every event that a viewer had is in the log under its number, and the viewer had each number once."""
     kept = {e["n"]: e for e in log}
     shown = received.events()
-    assert [e["n"] for e in shown] == list(range(1, len(shown) + 1))
+    numbers = [e["n"] for e in shown]
+    assert numbers == list(range(1, len(shown) + 1)), (numbers, received.last)
     for event in shown:
         assert {k: v for k, v in event.items() if k not in ("lane", "unsaved")} == kept[event["n"]]
     assert [e["n"] for e in log] == list(range(1, len(log) + 1))
