@@ -27,6 +27,7 @@ REPLACED: Final = 4011
 _PING_S: Final = 10.0
 _SEND_S: Final = 10.0  # a viewer that takes no message for so long does not read
 _LONGEST: Final = 64 * 1024
+_COPYING_S: Final = 0.1
 _PEER_KINDS: Final = frozenset({"offer", "answer", "candidate", "bye", "renegotiate"})
 
 
@@ -90,6 +91,13 @@ class Sockets:
                         await _send(socket, {"lane": "ping"})
                         continue
                     if isinstance(item, Logged):
+                        while item.n > last + 1:  # others were shown those between before they were saved: they are being copied
+                            page = await self._calls.store.events(call_id, last)
+                            for logged in page:
+                                await _send(socket, _event(logged))
+                                last = logged.n
+                            if not page:
+                                await asyncio.sleep(_COPYING_S)
                         if item.n > last:
                             await _send(socket, _event(item))
                             last = item.n
