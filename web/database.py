@@ -25,6 +25,9 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATING: Final = threading.Lock()  # Alembic keeps its state in the module
 _CONNECT_S: Final = 2.0
 _ANSWER_S: Final = 10.0
+# A process that stands still in the middle of a transaction holds the rows it has changed: a call's lease among them, which
+# nobody could take over. The server ends its transaction, and it learns of that when it goes on.
+_SETTINGS: Final = {"application_name": "sottovoce", "idle_in_transaction_session_timeout": "2000"}
 _ONE_AT_A_TIME: Final = 5077  # key of the advisory lock; any number that nobody else in this database uses
 
 
@@ -139,8 +142,9 @@ def _not_connected(failure: BaseException | None) -> bool:
 
 
 def _away(state: str | None) -> bool:
-    """Connection exceptions, too many connections, and a server that goes down or comes up (PostgreSQL, appendix A)."""
-    return state is not None and (state.startswith("08") or state in ("53300", "57P01", "57P02", "57P03", "57P05"))
+    """Connection exceptions, too many connections, a server that goes down or comes up, a transaction that stood still (PostgreSQL,
+    appendix A)."""
+    return state is not None and (state.startswith("08") or state in ("53300", "57P01", "57P02", "57P03", "57P05", "25P03"))
 
 
 async def _patiently(url: str, until: float, *, migrate: bool) -> AsyncEngine:
@@ -160,7 +164,7 @@ async def _postgres(url: str, *, migrate: bool) -> AsyncEngine:
         max_overflow=15,
         pool_timeout=3,
         pool_pre_ping=True,  # after a restart every connection in the pool is dead
-        connect_args={"timeout": _CONNECT_S, "command_timeout": _ANSWER_S, "server_settings": {"application_name": "sottovoce"}},
+        connect_args={"timeout": _CONNECT_S, "command_timeout": _ANSWER_S, "server_settings": _SETTINGS},
     )
     if not migrate:
         return engine

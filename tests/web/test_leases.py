@@ -18,6 +18,7 @@ from coaching.events import CallEnded, CallStarted, OutcomeChosen
 from scripts.programs.services import Postgres
 from tests.patience import PATIENCE
 from tests.services import postgres  # noqa: F401  a fixture
+from web.database import StoreAway
 from web.leases import Lease, Leases, TakenOver
 from web.log import CallLog, append_late
 from web.store import Store, new_id
@@ -208,6 +209,7 @@ _WORKER = """
 import asyncio, sys, time
 from pathlib import Path
 from coaching.events import OutcomeChosen
+from web.database import StoreAway
 from web.leases import Lease, Leases, TakenOver
 from web.log import CallLog
 from web.store import Store
@@ -219,7 +221,7 @@ async def main(folder, url, call, length_s):
         while True:
             await log.append([OutcomeChosen(outcome="lost")])
             print(log.last, flush=True)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
     except TakenOver:
         print("taken over", flush=True)
     await store.close()
@@ -235,11 +237,16 @@ async def test_a_stopped_worker_comes_back_too_late(stores: tuple[Store, Store],
     command = [sys.executable, "-c", _WORKER, str(tmp_path), url, call, str(LENGTH_S)]
     worker = await asyncio.to_thread(subprocess.Popen, command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     assert worker.stdout is not None
+    lines: list[str] = []
+    reading = asyncio.create_task(asyncio.to_thread(lambda: lines.extend(iter(worker.stdout.readline, ""))))  # type: ignore[union-attr]
     try:
-        for _ in range(5):
-            await asyncio.to_thread(worker.stdout.readline)
+        while len(lines) < 5:  # noqa: ASYNC110  a line has no event
+            await asyncio.sleep(0.01)
         await looking(watcher, LENGTH_S * 1.2)
-        os.kill(worker.pid, signal.SIGSTOP)
+        said = len(lines)
+        while len(lines) == said:  # noqa: ASYNC110  a line has no event
+            await asyncio.sleep(0.002)
+        os.kill(worker.pid, signal.SIGSTOP)  # it has just committed; what a stop in mid-transaction does is another test's
         await seen(watcher, call)
         lease = await watcher.takeover(call, "B", 1)
         assert lease is not None
@@ -247,14 +254,39 @@ async def test_a_stopped_worker_comes_back_too_late(stores: tuple[Store, Store],
         ours = CallLog(stores[1], call, there[-1].n, lease=lease, leases=watcher)
         await ours.append([OutcomeChosen(outcome="next_step")])
         os.kill(worker.pid, signal.SIGCONT)
-        rest = await asyncio.to_thread(worker.stdout.read)
-        assert rest.splitlines()[-1] == "taken over"
+        await reading
+        assert lines[-1].strip() == "taken over"
         assert await stores[1].all_events(call) == [*there, *(await stores[1].events(call, there[-1].n))]
         assert (await stores[1].all_events(call))[-1].event == OutcomeChosen(outcome="next_step")
     finally:
         worker.kill()
         worker.wait()
+        await reading
         worker.stdout.close()
+
+
+@pytest.mark.postgres
+async def test_a_worker_stopped_in_a_transaction_keeps_no_row(postgres: Postgres, tmp_path: Path) -> None:  # noqa: F811
+    """A holder that stands still between its fence and its commit has the lease's row locked: PostgreSQL ends that transaction, the
+    call is taken over, and what the holder would have committed is refused."""
+    one, two = await Store.open(tmp_path, postgres.url), await Store.open(tmp_path, postgres.url)
+    holder, watcher = Leases(one, LENGTH_S), Leases(two, LENGTH_S)
+    try:
+        await looking(watcher, LENGTH_S * 1.2)
+        call, began = await begun(one), time.monotonic()
+        with pytest.raises(StoreAway):  # noqa: PT012  the last statement raises, or the commit does
+            async with one.write() as connection:
+                await holder.fence(connection, Lease(call, "A", 1))
+                await seen(watcher, call)
+                assert await watcher.takeover(call, "B", 1) is not None
+                assert time.monotonic() - began < 5 * PATIENCE
+                await holder.fence(connection, Lease(call, "A", 1))
+        assert await watcher.of(call) == Lease(call, "B", 2)
+        with pytest.raises(TakenOver):
+            await holder.renew(Lease(call, "A", 1))
+    finally:
+        await one.close()
+        await two.close()
 
 
 async def test_of_two_that_look_for_a_holder_one_claims(stores: tuple[Store, Store]) -> None:

@@ -215,8 +215,12 @@ class RoomLeg:
         if self._reconnecting and reason is None:
             self._away[role] = self.items.now_ms()
             return
-        dead = reason in (rtc.DisconnectReason.CONNECTION_TIMEOUT, rtc.DisconnectReason.SIGNAL_CLOSE)
-        self.items.leave(role, "lost" if dead else "hung_up")
+        if reason == rtc.DisconnectReason.ROOM_DELETED:  # the server says it of the others before it says it to us, or after
+            self.items.leave(role, "ended")
+            self._over = True
+        else:
+            dead = reason in (rtc.DisconnectReason.CONNECTION_TIMEOUT, rtc.DisconnectReason.SIGNAL_CLOSE)
+            self.items.leave(role, "lost" if dead else "hung_up")
         del self._sources[role]
         # A browser may be a page that is being loaded anew; a phone that hung up does not come back.
         if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP and role not in self._offered:

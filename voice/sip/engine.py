@@ -4,12 +4,15 @@ Three packets kill stock sippy, a host name in the wrong place makes it ask a na
 each malformed packet prints a traceback: docs/measurements.md has the figures.
 """
 
+import contextlib
 import ipaddress
+import os
 import re
 import sys
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from sippy.Core.EventDispatcher import ED2
@@ -97,10 +100,21 @@ class Fence:
                     self._names.popitem(last=False)
 
 
-class Engine:
-    """The signalling stack and the relay on one address. Made, run and ended in one thread: the one that imported sippy."""
+def _no_accounts(folder: Path) -> None:
+    """rtp-io writes a line per call, with the addresses of both ends, into a file of the working folder, and has no option not to:
+    a log that no deletion would find. So this process works in a folder where that file leads nowhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (folder / "rtpproxy_acct.csv").symlink_to(os.devnull)
+    os.chdir(folder)
 
-    def __init__(self, listen: Listen, strangers: int, log: Callable[[str], None]) -> None:
+
+class Engine:
+    """The signalling stack and the relay on one address. Made, run and ended in one thread: the one that imported sippy.
+
+    ``folder``: becomes the working folder of the process."""
+
+    def __init__(self, listen: Listen, strangers: int, folder: Path, log: Callable[[str], None]) -> None:
         self.fence = Fence(strangers)
         self._log = log
         self._said = 0.0
@@ -113,6 +127,7 @@ class Engine:
         arguments = ["-F", "-l", own, "-m", str(listen.media[0]), "-M", str(listen.media[1]), "-T", str(_KEEP_MEDIA_S), "-d", "crit"]
         if listen.public is not None:
             arguments += ["-A", shown]
+        _no_accounts(folder)
         self.relay = Rtp_proxy_client(self.gc, spath="rtp.io:" + ";".join(arguments))
         self.gc["_rtp_proxy_clients"] = [self.relay]
 

@@ -45,9 +45,9 @@ class SipServer:
     def __init__(
         self, accounts: Accounts, folder: Path, door: Path, weigh: Weigh, announcement: Callable[[], Prompt | None] = lambda: None
     ) -> None:
-        """``announcement``: what a caller from outside hears before a phone rings; None is nothing."""
+        """``folder``, ``door``: absolute. ``announcement``: what a caller from outside hears before a phone rings; None is nothing."""
         self.accounts, self._weigh, self._announcement = accounts, weigh, announcement
-        self.engine = Engine(accounts.listen, accounts.limits.strangers, lambda line: logger.warning("sip", what=line))
+        self.engine = Engine(accounts.listen, accounts.limits.strangers, folder / "relay", lambda line: logger.warning("sip", what=line))
         self.registrar = Registrar(accounts, str(accounts.listen.address), folder / "phones.json", self._known)
         self.trunks = TrunkWatch(self.engine, self.registrar.trunks)
         self._door = Door(door, self.engine.call, self._heard, self._left)

@@ -16,12 +16,11 @@ from web.settings import SettingRefused, Settings
 
 def serve_phones(settings: Settings, say: Callable[[str], None]) -> int:
     """Until SIGINT or SIGTERM. Raises SipRefused or PlanRefused; each message is for a person."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    accounts = read(settings.sip or settings.data / NAME)
-    plan = plan_file(settings.data, settings.phones)
-    server = SipServer(
-        accounts, settings.data, settings.data / DOOR, lambda number: weighed(plan, number), lambda: announcement(plan, settings.data)
-    )
+    data = settings.data.resolve()  # the process works in a folder of its own soon
+    data.mkdir(parents=True, exist_ok=True)
+    accounts = read(settings.sip or data / NAME)
+    plan = plan_file(data, settings.phones.resolve() if settings.phones else None)
+    server = SipServer(accounts, data, data / DOOR, lambda number: weighed(plan, number), lambda: announcement(plan, data))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
     try:

@@ -130,7 +130,7 @@ async def linked(phones: PhoneProcess) -> None:
 
 
 async def test_an_agents_softphone_calls_a_prospect(
-    server: Server, phones: PhoneProcess, carrier: int, voices: Any, tmp_path: Path
+    server: Server, phones: PhoneProcess, data: Path, carrier: int, voices: Any, tmp_path: Path
 ) -> None:
     """Both are transcribed apart, a card reaches the agent, each hears the other, and hanging up ends both and sums up."""
     await linked(phones)
@@ -161,6 +161,7 @@ async def test_an_agents_softphone_calls_a_prospect(
     assert received.events("suggestion_shown")
     assert likeness(agent.heard(), voices[1]) > 0.9
     assert likeness(agent.heard(), voices[0]) < 0.3
+    assert not [file for file in data.rglob("*.csv") if file.stat().st_size]  # the relay's own log of addresses
 
 
 async def test_a_prospect_calls_the_agents_registered_softphone(
