@@ -13,10 +13,10 @@ from coaching.record import Record
 from voice.bleed import BleedGuard
 from voice.frames import SAMPLES_PER_MS, AudioFrame
 from voice.legs import FramesDropped, Leg, LegHeld, LegItem, LegJoined, LegLeft, LegLost, LegResumed
-from voice.listening import SpeakerListener, of_words
+from voice.listening import SpeakerListener
 from voice.models import Hypothesis, Models, ModelsLost, Window
 from voice.models.whisper import RecogniserFailed
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision
+from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, of_words
 from voice.windows import WindowQueue, WindowsClosed
 
 _SLOW_MS: Final = 1500  # a final that comes so late is worth a notice

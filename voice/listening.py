@@ -7,7 +7,7 @@ and nothing is decoded twice. An utterance that grows long is read once in full 
 behind words that are sure, so that a window stays short however long somebody talks.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from voice.agreement import Agreement
 from voice.frames import SAMPLES_PER_MS, AudioFrame, Speaker
 from voice.models import Hypothesis, Pass, Window
-from voice.numerals import written
 from voice.readings import believed, measured
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
+from voice.rereading import SecondReadings
+from voice.sound import KeptSound
+from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, Word, as_written
 from voice.utterances import (
     Segmenter,
     SegmenterSettings,
@@ -33,8 +34,6 @@ _PROMPT_WORDS: Final = 24
 _ANCHOR: Final = 2  # settled words that a partial hears again, so that its text finds its place
 _LEAST_PROMPT: Final = 3  # words: behind a prompt of one or two Whisper often reads nothing at all
 _HEARD_MS: Final = 60  # a shorter word at the end of the sound was not heard, but is what a loop or a guess puts there
-_REREAD_MS: Final = 28_000  # a longer utterance is not read a second time: Whisper's window ends at 30 s
-_REREADS: Final = 8  # finals that may wait for their second reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +111,12 @@ class SpeakerListener:
         self._detector = detector
         self._hints = hints or Hints()
         self._segmenter = Segmenter(settings.segmenter)
-        self._origin_ms = 0  # media time of the segmenter's sample 0
-        self._sound = np.zeros(0, np.int16)
-        self._sound_start = 0  # sample number of _sound[0]
+        self._sound = KeptSound()
         self._rest = np.zeros(0, np.int16)
         self._current: _Utterance | None = None
         self._closing: dict[str, _Utterance] = {}  # ended, final not back yet; bounded by the window queue
         self._ready: list[_Utterance] = []  # ended, their speculation is back
-        self._rereading: dict[str, FinalTranscript] = {}  # finals whose second reading is out
-        self._reread_windows: list[Window] = []
+        self._seconds = SecondReadings(call)
         self._heard_at: float | None = None
         self._next_ms: int | None = None
         self.cadence_ms = settings.cadence_ms
@@ -154,7 +150,7 @@ class SpeakerListener:
         self._rest = np.concatenate((self._rest, frame.samples))
         while len(self._rest) >= CHUNK:
             chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-            self._sound = np.concatenate((self._sound, chunk))
+            self._sound.append(chunk)
             probability = self._detector.feed(chunk)
             for event in self._segmenter.feed(probability):
                 windows += self._happened(event)
@@ -174,12 +170,12 @@ class SpeakerListener:
         """Consent is gone: no sound, no words, no open utterance is kept."""
         self._segmenter.reset()
         self._detector.reset()
-        self._sound, self._rest = np.zeros(0, np.int16), np.zeros(0, np.int16)
+        self._rest = np.zeros(0, np.int16)
+        self._sound.clear()
+        self._seconds.erase()
         self._current, self._next_ms = None, None
         self._closing.clear()
         self._ready.clear()
-        self._rereading.clear()
-        self._reread_windows.clear()
 
     def lost(self, window: Window) -> list[Window]:
         """The engine died with this window: what must not be lost is asked for again, with all its sound."""
@@ -187,7 +183,7 @@ class SpeakerListener:
         match window.purpose:
             case "speculative" | "final" if utterance is not None:
                 return [window]
-            case "second" if window.utterance in self._rereading:
+            case "second" if self._seconds.waits_for(window):
                 return [window]
             case "partial" | "settle" if utterance is not None:
                 utterance.waiting = False
@@ -195,7 +191,7 @@ class SpeakerListener:
 
     def heard(self, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
         if window.purpose == "second":
-            return self._reread(window, hypothesis)
+            return [*self._seconds.heard(window, hypothesis)]
         utterance = self._of(window)
         if utterance is None:
             return []  # erased, or final already
@@ -220,8 +216,7 @@ class SpeakerListener:
 
     def rereads(self) -> list[Window]:
         """Finals to be read once more, by a larger model, when there is time."""
-        windows, self._reread_windows = self._reread_windows, []
-        return windows
+        return self._seconds.windows()
 
     # ---- from sound to windows
 
@@ -245,13 +240,13 @@ class SpeakerListener:
         if utterance.waiting or new_ms < (max(self._settings.first_ms, self.cadence_ms) if first else self.cadence_ms):
             return []
         utterance.asked_sample, utterance.waiting = event.end_sample, True
-        if event.end_sample - self._sound_start > self._settings.trim_ms * SAMPLES_PER_MS:
+        if event.end_sample - self._sound.start > self._settings.trim_ms * SAMPLES_PER_MS:
             return [self._whole(utterance, "settle", event.end_sample)]
         return [self._unsettled(utterance, "partial", event.end_sample)]
 
     def _begin(self, start_sample: int) -> None:
-        self._sound_from(start_sample)
-        start_ms = self._ms(start_sample)
+        self._sound.drop_before(start_sample)
+        start_ms = self._sound.ms(start_sample)
         self._current = _Utterance(f"{self._speaker[0]}{start_ms}", start_ms, start_sample, sound_start=start_sample)
 
     def _paused(self, event: UtterancePaused) -> list[Window]:
@@ -259,7 +254,7 @@ class SpeakerListener:
         if utterance is None or (utterance.guess is not None and utterance.guess.speech_end == event.speech_end):
             return []
         utterance.asked_sample, utterance.waiting = event.end_sample, False
-        short = event.end_sample - self._sound_start <= self._settings.short_ms * SAMPLES_PER_MS
+        short = event.end_sample - self._sound.start <= self._settings.short_ms * SAMPLES_PER_MS
         if not event.likely and not short:
             return [self._unsettled(utterance, "tail", event.end_sample)]
         utterance.guess = _Guess(event.speech_end, event.end_sample)
@@ -284,24 +279,23 @@ class SpeakerListener:
         return windows
 
     def _keep_for_later(self, utterance: _Utterance, event: UtteranceEnded) -> None:
-        sound = self._sound[: event.end_sample - self._sound_start]
         if self._settings.reread:
-            whole = np.concatenate((*utterance.trimmed, sound))
-            utterance.sound = whole if len(whole) <= _REREAD_MS * SAMPLES_PER_MS else None
+            whole = np.concatenate((*utterance.trimmed, self._sound.between(self._sound.start, event.end_sample)))
+            utterance.sound = whole if self._seconds.fits(whole) else None
             utterance.trimmed.clear()
 
     def _whole(self, utterance: _Utterance, purpose: Pass, end_sample: int) -> Window:
-        return self._window(utterance, purpose, self._sound_start, end_sample, utterance.before)
+        return self._window(utterance, purpose, self._sound.start, end_sample, utterance.before)
 
     def _unsettled(self, utterance: _Utterance, purpose: Pass, end_sample: int) -> Window:
         """From a little before the first word that is not settled; the words before that are its prompt.
 
         The whole, where the prompt would be short or such a window read nothing the last time."""
-        settled, begin = utterance.agreement.settled, self._sound_start
+        settled, begin = utterance.agreement.settled, self._sound.start
         if len(settled) >= _ANCHOR + _LEAST_PROMPT and not utterance.blind:
             gap_ms = (settled[-_ANCHOR - 1].end_ms + settled[-_ANCHOR].start_ms) // 2
-            begin = max(begin, (gap_ms - self._origin_ms) * SAMPLES_PER_MS)
-        if begin == self._sound_start:
+            begin = max(begin, self._sound.sample(gap_ms))
+        if begin == self._sound.start:
             return self._whole(utterance, purpose, end_sample)
         return self._window(utterance, purpose, begin, end_sample, settled[:-_ANCHOR])
 
@@ -310,8 +304,8 @@ class SpeakerListener:
             call=self._call,
             speaker=self._speaker,
             utterance=utterance.id,
-            samples=self._sound[begin - self._sound_start : end - self._sound_start].copy(),
-            start_ms=self._ms(begin),
+            samples=self._sound.between(begin, end),
+            start_ms=self._sound.ms(begin),
             purpose=purpose,
             prompt=" ".join(w.text for w in before[-_PROMPT_WORDS:]),
             hotwords=self._hints.words,
@@ -338,7 +332,7 @@ class SpeakerListener:
             utterance.agreement.feed(words, heard_ms)
             return [self._open(utterance, heard_ms, hypothesis.stamps)]
         utterance.agreement.feed(self._showable(utterance, words, heard_ms), heard_ms, patient=True)
-        if window.purpose == "settle" and window.start_ms == self._ms(self._sound_start) and utterance is self._current:
+        if window.purpose == "settle" and window.start_ms == self._sound.ms(self._sound.start) and utterance is self._current:
             self._trim(utterance, measured(words, window), heard_ms)
         return [self._open(utterance, heard_ms, hypothesis.stamps)]
 
@@ -362,7 +356,7 @@ class SpeakerListener:
 
     def _speculated(self, utterance: _Utterance, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
         guess = utterance.guess
-        if guess is None or abs(_end_ms(window) - self._ms(guess.window_end)) > 1:
+        if guess is None or abs(_end_ms(window) - self._sound.ms(guess.window_end)) > 1:
             return []  # speech went on meanwhile; a newer window says more
         words = measured(believed(hypothesis, utterance.speech_chunks, utterance.before), window)
         if utterance.ended is not None:
@@ -376,12 +370,12 @@ class SpeakerListener:
         if self._closing.pop(utterance.id, None) is None or utterance.ended is None:
             return []
         everything = (*utterance.before, *words)
-        text, spoken = _as_written(everything)
+        text, spoken = as_written(everything)
         final = FinalTranscript(
             utterance=utterance.id,
             speaker=self._speaker,
             start_ms=everything[0].start_ms if everything else utterance.start_ms,
-            end_ms=everything[-1].end_ms if everything else self._ms(utterance.ended.speech_end),
+            end_ms=everything[-1].end_ms if everything else self._sound.ms(utterance.ended.speech_end),
             words=everything,
             text=text,
             spoken=spoken,
@@ -389,29 +383,8 @@ class SpeakerListener:
             stamps=hypothesis.stamps,
         )
         if utterance.sound is not None and everything:
-            self._ask_again(utterance, final)
+            self._seconds.ask(final, utterance.sound, self._sound.ms(utterance.sound_start), self._hints.words)
         return [final]
-
-    def _ask_again(self, utterance: _Utterance, final: FinalTranscript) -> None:
-        assert utterance.sound is not None
-        while len(self._rereading) >= _REREADS:  # there is no time for all: the newest matter
-            self._rereading.pop(next(iter(self._rereading)))
-        self._rereading[utterance.id] = final
-        self._reread_windows.append(
-            Window(
-                self._call, self._speaker, utterance.id, utterance.sound, self._ms(utterance.sound_start), "second", hotwords=self._hints.words
-            )
-        )  # fmt: skip
-
-    def _reread(self, window: Window, hypothesis: Hypothesis) -> list[Transcript]:
-        final = self._rereading.pop(window.utterance, None)
-        if final is None:
-            return []
-        words = believed(hypothesis, len(window.samples) // CHUNK)
-        if not words or " ".join(w.text for w in words) == " ".join(w.text for w in final.words):
-            return []
-        better = replace(of_words(final, words), model=hypothesis.model, stamps=hypothesis.stamps)
-        return [TranscriptRevision(better)]
 
     # ---- the sound that is kept
 
@@ -426,44 +399,24 @@ class SpeakerListener:
         cut = max(sure[-5:], key=lambda i: (words[i + 1].start_ms - words[i].end_ms, i))
         at_ms = max(words[cut].end_ms, (words[cut].end_ms + words[cut + 1].start_ms) // 2)
         utterance.before = (*utterance.before, *words[: cut + 1])
-        sample = (at_ms - self._origin_ms) * SAMPLES_PER_MS
+        sample = self._sound.sample(at_ms)
         if self._settings.reread:
-            utterance.trimmed.append(self._sound[: sample - self._sound_start].copy())
-        self._sound_from(sample)
-
-    def _sound_from(self, sample: int) -> None:
-        drop = max(0, min(sample - self._sound_start, len(self._sound)))
-        self._sound, self._sound_start = self._sound[drop:], self._sound_start + drop
+            utterance.trimmed.append(self._sound.between(self._sound.start, sample))
+        self._sound.drop_before(sample)
 
     def _forget(self) -> None:
         """Between utterances only the pre-roll is kept."""
         if self._current is None:
             keep = (self._settings.segmenter.pre_roll_ms + self._settings.segmenter.start_ms + 64) * SAMPLES_PER_MS
-            self._sound_from(self._sound_start + len(self._sound) - keep)
+            self._sound.drop_before(self._sound.end - keep)
 
     def _restart(self, start_ms: int) -> None:
-        self._origin_ms, self._next_ms = start_ms, start_ms
+        self._next_ms = start_ms
         self._segmenter = Segmenter(self._settings.segmenter)
         self._detector.reset()
-        self._sound, self._sound_start, self._rest = np.zeros(0, np.int16), 0, np.zeros(0, np.int16)
-
-    def _ms(self, sample: int) -> int:
-        return self._origin_ms + sample // SAMPLES_PER_MS
+        self._sound.restart(start_ms)
+        self._rest = np.zeros(0, np.int16)
 
 
 def _end_ms(window: Window) -> int:
     return window.start_ms + len(window.samples) // SAMPLES_PER_MS
-
-
-def of_words(final: FinalTranscript, words: tuple[Word, ...]) -> FinalTranscript:
-    """The same utterance with other words."""
-    text, spoken = _as_written(words)
-    start_ms, end_ms = (words[0].start_ms, words[-1].end_ms) if words else (final.start_ms, final.end_ms)
-    return replace(final, words=words, text=text, spoken=spoken, start_ms=start_ms, end_ms=end_ms)
-
-
-def _as_written(words: tuple[Word, ...]) -> tuple[str, str | None]:
-    """The text as people write it, and the spoken form where it differs."""
-    spoken = " ".join(w.text for w in words)
-    text = written(spoken)
-    return text, spoken if spoken != text else None

@@ -1,9 +1,10 @@
 """Words, as they are recognised: an open tail that may change, settled words that stay, and finals."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from voice.frames import Speaker
+from voice.numerals import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,17 @@ class TranscriptRevision:
 
 
 Transcript: TypeAlias = PartialTranscript | FinalTranscript | TranscriptRevision
+
+
+def of_words(final: FinalTranscript, words: tuple[Word, ...]) -> FinalTranscript:
+    """The same utterance with other words."""
+    text, spoken = as_written(words)
+    start_ms, end_ms = (words[0].start_ms, words[-1].end_ms) if words else (final.start_ms, final.end_ms)
+    return replace(final, words=words, text=text, spoken=spoken, start_ms=start_ms, end_ms=end_ms)
+
+
+def as_written(words: tuple[Word, ...]) -> tuple[str, str | None]:
+    """The text as people write it, and the spoken form where it differs."""
+    spoken = " ".join(w.text for w in words)
+    text = written(spoken)
+    return text, spoken if spoken != text else None

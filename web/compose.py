@@ -27,9 +27,10 @@ from voice.frames import Speaker
 from voice.legs import Leg
 from voice.legs.recording import check_recording
 from voice.listening import Hints, ListeningSettings, SpeakerListener
-from voice.models.engine import EngineProcess, EngineSettings, ThreadModels, open_models
+from voice.models.engine import EngineSettings, ThreadModels
 from voice.models.link import EngineLink
 from voice.models.onnx import SpeechModel
+from voice.models.process import EngineProcess, open_models
 from voice.models.weights import SILERO, file_of
 from voice.speakers import split_recording, voice_prints
 from voice.vad import SpeechDetector

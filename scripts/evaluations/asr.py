@@ -27,8 +27,9 @@ from voice.agreement import plain  # noqa: E402
 from voice.legs.pcm import channels_of  # noqa: E402
 from voice.listening import ListeningSettings, SpeakerListener  # noqa: E402
 from voice.models import Window  # noqa: E402
-from voice.models.engine import EngineSettings, open_models  # noqa: E402
+from voice.models.engine import EngineSettings  # noqa: E402
 from voice.models.onnx import SpeechModel  # noqa: E402
+from voice.models.process import open_models  # noqa: E402
 from voice.models.weights import SILERO, WHISPER, file_of, folder_of  # noqa: E402
 from voice.models.whisper import Decoding, Whisper  # noqa: E402
 from voice.numerals import written  # noqa: E402

@@ -24,8 +24,9 @@ from scripts.programs.stream_wav import CACHE, Printer, stream
 from voice.frames import Speaker
 from voice.legs.pcm import channels_of
 from voice.listening import ListeningSettings, SpeakerListener
-from voice.models.engine import EngineProcess, EngineSettings, open_models
+from voice.models.engine import EngineSettings
 from voice.models.onnx import SpeechModel
+from voice.models.process import EngineProcess, open_models
 from voice.models.weights import SILERO, file_of
 from voice.models.whisper import cuda_devices
 from voice.vad import SpeechDetector

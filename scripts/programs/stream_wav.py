@@ -16,8 +16,9 @@ from voice.frames import AudioFrame, Speaker
 from voice.legs.recording import RecordingLeg
 from voice.listening import ListeningSettings, SpeakerListener
 from voice.models import Models, Window
-from voice.models.engine import EngineSettings, open_models
+from voice.models.engine import EngineSettings
 from voice.models.onnx import SpeechModel
+from voice.models.process import open_models
 from voice.models.weights import SILERO, file_of
 from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
 from voice.vad import SpeechDetector

@@ -16,8 +16,9 @@ from voice.frames import AudioFrame, Speaker
 from voice.legs import LegItem, LegJoined, LegLeft
 from voice.legs.pcm import channels_of
 from voice.listening import ListeningSettings, SpeakerListener
-from voice.models.engine import EngineSettings, open_models
+from voice.models.engine import EngineSettings
 from voice.models.onnx import SpeechModel
+from voice.models.process import open_models
 from voice.models.weights import SILERO, file_of
 from voice.transcripts import FinalTranscript
 from voice.vad import SpeechDetector

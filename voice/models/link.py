@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from voice.models.engine import EngineProcess, EngineSettings
+from voice.models.engine import EngineSettings
+from voice.models.process import EngineProcess
 
 
 class EngineLink(EngineProcess):

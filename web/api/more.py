@@ -16,7 +16,7 @@ from intelligence.claude_spend import load_models, model_named
 from voice.legs.pcm import RecordingRefused
 from voice.legs.recording import check_recording
 from voice.models import ModelsLost
-from voice.models.engine import EngineProcess
+from voice.models.process import EngineProcess
 from web.api.bodies import (
     CallView,
     Contacts,

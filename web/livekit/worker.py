@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from voice.legs import RoomsMissing
-from voice.models.engine import EngineProcess
+from voice.models.process import EngineProcess
 from web.compose import engine_settings
 from web.database import StoreAway
 from web.leases import Lease, Leases
