@@ -1,6 +1,8 @@
 """Real telephones for tests: the phone process, Debian's baresip and sipp, and recorded speech for both ends."""
 
 import contextlib
+import datetime
+import ipaddress
 import json
 import os
 import shutil
@@ -17,6 +19,9 @@ from typing import Any, Final
 import av
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
 from voice.legs.telephony import to_mu_law
@@ -59,6 +64,18 @@ def write_wav(file: Path, samples: NDArray[np.int16]) -> Path:
 def write_ulaw(file: Path, samples: NDArray[np.int16]) -> Path:
     file.write_bytes(to_mu_law(samples))
     return file
+
+
+def certificate(folder: Path) -> None:
+    """Writes cert.pem and key.pem for 127.0.0.1."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "phones.example")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+    (folder / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(key.private_bytes(*form))
 
 
 class Process:

@@ -35,6 +35,14 @@ class Listen(_Part):
     media: tuple[Annotated[int, Field(ge=1024, le=65535)], Annotated[int, Field(ge=1024, le=65535)]] = (20_000, 23_999)
 
 
+class Wss(_Part):
+    """Browsers' telephones. ``certificate``, ``key``: PEM files, read at start."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    certificate: Path
+    key: Path
+
+
 class Limits(_Part):
     """``calls``: at once; ``per_source``: of them, per phone or trunk. ``strangers``: packets a second from one unknown address.
 
@@ -87,6 +95,7 @@ class Number(_Part):
 class Accounts(_Part):
     listen: Listen = Listen()
     limits: Limits = Limits()
+    wss: Wss | None = None
     phone: tuple[Phone, ...] = ()
     trunk: tuple[Trunk, ...] = ()
     number: tuple[Number, ...] = ()

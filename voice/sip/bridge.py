@@ -17,6 +17,7 @@ from sippy.SipContact import SipContact
 from sippy.SipURL import SipURL
 from sippy.UA import UA
 
+from voice.sip.browsers import TRANSPORT, gate, is_secure, reachable
 from voice.sip.engine import Engine
 from voice.sip.prompts import CODECS, Prompt
 from voice.sip.sdp import Audio, SdpRefused, audio_of, heard
@@ -25,6 +26,7 @@ SideName: TypeAlias = Literal["caller", "callee"]
 SIDES: Final[tuple[SideName, SideName]] = ("caller", "callee")
 _ONE_WAY_S: Final = 5.0
 _LOOK_S: Final = 5.0
+_TAB_CLOSED_S: Final = 20.0
 _AFTER_PROMPT_S: Final = 0.2
 _ECHO_S: Final = 60.0
 _SMALL: Final = frozenset({"opus", "telephone-event"})
@@ -46,6 +48,7 @@ class Target:
     password: str = field(default="", repr=False)
     shown: str = ""
     ring_s: float = 0.0
+    transport: str = "udp"
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Side:
     packets: int = 0
     moved_at: float = 0.0
     held: bool = False
+    link: str = ""  # a browser's connection; its name
 
 
 class Listener(Protocol):
@@ -137,6 +141,8 @@ class BridgedCall:
         self._offer: Any = None
         self._only: int | None = None  # the one codec, once we have answered with it ourselves
         self.tested_at = 0.0
+        self._gone_links: set[str] = set()
+        self._gates: dict[SideName, Any] = {}  # relays between a browser and ours
         self._taps: dict[SideName, socket.socket] = {}
         self._tapped = False
         self._over = False
@@ -146,7 +152,11 @@ class BridgedCall:
 
     def receive(self, request: Any, transaction: Any) -> Any:
         """The INVITE that makes it."""
-        self.sides["caller"].signalled_from = request.getSource()[0]
+        address, transport = request.getSource(2)
+        self.sides["caller"].signalled_from = address[0]
+        if transport == TRANSPORT:
+            self._open_gate("caller")
+            self.sides["caller"].link = str(request.getHFBody("via").params.get("received", ""))
         self.sip_id = str(request.getHFBody("call-id"))
         return self.a.recvRequest(request, transaction)
 
@@ -211,7 +221,7 @@ class BridgedCall:
             f"a=rtpmap:{n} {c.name.upper() if c.name not in _SMALL else c.name}/{c.rate}{'/2' if c.name == 'opus' else ''}"
             for n, c in formats.items()
         ]
-        self.session.on_callee_sdp_change(MsgBody("\r\n".join([*lines, "a=sendrecv"]) + "\r\n"), answered)
+        self._through("callee", MsgBody("\r\n".join([*lines, "a=sendrecv"]) + "\r\n"), answered)
 
     def refuse(self, code: int, why: str) -> None:
         if not self._over:
@@ -240,19 +250,43 @@ class BridgedCall:
             self.refuse(404 if why_not else 480, why_not or "Temporarily Unavailable")
             return
         target = self.targets.pop(0)
-        _, _, _, body, _, name = self._offer.getData()
+        body = self._offer.getData()[3]
         if body is not None:
             body = body.getCopy() if self._only is None else MsgBody(_reduced(str(body), self._only))
+        self._close_gate("callee")
+        self.sides["callee"].party["trunk"] = target.name
+        self.sides["callee"].signalled_from = target.address[0]
+        if target.transport != TRANSPORT:
+            self._dial(target, body)
+            return
+        self._open_gate("callee")
+        self.sides["callee"].link = target.address[0]
+        if body is None:
+            self._dial(target, None)
+            return
+
+        def passed(described: Any, ex: Exception | None = None) -> None:
+            if self._over:
+                return
+            if described is None:
+                self.refuse(500, "The relay failed" if ex else "Over")
+                return
+            self._dial(target, MsgBody(self._seen(str(described))))
+
+        # What the caller offers came through our relay before anybody knew that a browser would be called.
+        self._gates["callee"].on_caller_sdp_change(MsgBody(self._inside(str(body))), passed)
+
+    def _dial(self, target: Target, body: Any) -> None:
+        if body is not None:
             body.needs_update = False
+        name = self._offer.getData()[5]
         event = CCEventTry((None, target.shown or self.sides["caller"].party["number"] or "anonymous", target.number, body, None, name))
         event.max_forwards = self._offer.max_forwards
         if target.uri is not None:
             event.onUacSetupComplete = lambda ua: setattr(ua, "rTarget", target.uri.getCopy())
-        self.sides["callee"].party["trunk"] = target.name
-        self.sides["callee"].signalled_from = target.address[0]
         self.b = UA(
             self._engine.gc, self._event, username=target.user or None, password=target.password or None,
-            nh_address=target.address, expire_time=target.ring_s or None, disc_cbs=(self._gone,), fail_cbs=(self._gone,),
+            nh_address=target.address, nh_transport=target.transport, expire_time=target.ring_s or None, disc_cbs=(self._gone,), fail_cbs=(self._gone,),
         )  # fmt: skip
         self.b.lContact = contact(self._engine)
         self.b.on_remote_sdp_change = self._callee_sdp
@@ -320,12 +354,56 @@ class BridgedCall:
     # ---- sound
 
     def _caller_sdp(self, body: Any, done: Callable[..., None]) -> Any:
-        self._learn("caller", body)
-        return self.session.on_caller_sdp_change(body, done)
+        return self._described("caller", body, done)
 
     def _callee_sdp(self, body: Any, done: Callable[..., None]) -> Any:
-        self._learn("callee", body)
-        return self.session.on_callee_sdp_change(body, done)
+        return self._described("callee", body, done)
+
+    def _described(self, name: SideName, body: Any, done: Callable[..., None]) -> Any:
+        """A description goes through the relays in the order in which that side's sound does."""
+        own = self._engine.gc["_sip_address"]
+        if name in self._gates:
+            if not is_secure(str(body)):
+                raise SdpParseError("a browser's sound must be encrypted")
+            body.content, body.parsed = reachable(str(body), own), False
+        self._learn(name, body)
+        return self._through(name, body, done)
+
+    def _through(self, name: SideName, body: Any, done: Callable[..., None]) -> Any:
+        relays = [relay for relay in (self._gates.get(name), self.session, self._gates.get(_other(name))) if relay is not None]
+        if len(relays) == 1:
+            return getattr(self.session, f"on_{name}_sdp_change")(body, done)
+
+        def passed(described: Any, ex: Exception | None = None) -> None:
+            if described is None or ex is not None or self._over:
+                done(described, ex=ex)
+                return
+            text = str(described)
+            if relays:
+                getattr(relays.pop(0), f"on_{name}_sdp_change")(MsgBody(self._inside(text)), passed)
+                return
+            body.content = self._seen(text)
+            body.parsed = body.needs_update = False  # what sippy sends on is this very body
+            done(body)
+
+        getattr(relays.pop(0), f"on_{name}_sdp_change")(MsgBody(str(body)), passed)
+        return None
+
+    def _inside(self, sdp: str) -> str:
+        """From one of our relays to the next it goes by our own address, whatever others see."""
+        return sdp.replace(f"IN IP4 {self._engine.shown}", f"IN IP4 {self._engine.gc['_sip_address']}")
+
+    def _seen(self, sdp: str) -> str:
+        """The relay knows of ``public`` everywhere but in its candidates."""
+        return re.sub(rf"(a=candidate:.* ){re.escape(self._engine.gc['_sip_address'])} ", rf"\g<1>{self._engine.shown} ", sdp)
+
+    def _open_gate(self, name: SideName) -> None:
+        made = self._gates[name] = gate(self._engine.gc, name)
+        pin(getattr(made, _other(name)), trusted=True)  # there is our own relay
+
+    def _close_gate(self, name: SideName) -> None:
+        if (old := self._gates.pop(name, None)) is not None:
+            old.delete()
 
     def _learn(self, name: SideName, body: Any) -> None:
         try:
@@ -336,7 +414,8 @@ class BridgedCall:
             raise SdpParseError("no sound is offered")
         side = self.sides[name]
         side.audio = found[0]
-        pin(self.session.caller if name == "caller" else self.session.callee, trusted=found[0].address == side.signalled_from)
+        gated = name in self._gates
+        pin(getattr(self.session, name), trusted=gated or found[0].address == side.signalled_from)
         side.held = found[0].held
         if self.answered_at:
             self._listener.changed(self, name)
@@ -382,6 +461,15 @@ class BridgedCall:
             if packets != side.packets:
                 side.packets, side.moved_at = packets, now
         self.trouble = self._one_way(now)
+        if any(
+            side.link in self._gone_links and now - max(side.moved_at, self.answered_at) > _TAB_CLOSED_S for side in self.sides.values()
+        ):
+            self.hang_up("lost")
+
+    def link_gone(self, link: str) -> None:
+        """A browser's connection ended. Its sound may go on, and it may come back; when neither happens the call is over."""
+        if any(side.link == link for side in self.sides.values()):
+            self._gone_links.add(link)
 
     def _one_way(self, now: float) -> str:
         if now - self.answered_at < _ONE_WAY_S:
@@ -417,6 +505,8 @@ class BridgedCall:
                 ua.on_remote_sdp_change = None
         session, self.session = self.session, None
         session.delete()
+        for name in SIDES:
+            self._close_gate(name)
         for tap in self._taps.values():
             tap.close()
         self._listener.ended(self, reason)

@@ -5,12 +5,9 @@ each malformed packet prints a traceback: docs/measurements.md has the figures.
 """
 
 import contextlib
-import ipaddress
 import os
-import re
 import sys
 import time
-from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -24,80 +21,13 @@ from sippy.Time.Timeout import Timeout
 from sippy.UaStateConnected import UaStateConnected
 from sippy.Udp_server import Udp_server, Udp_server_opts
 
-from voice.sip.accounts import Listen
+from voice.sip.accounts import Listen, Wss
+from voice.sip.browsers import MODULES, BrowserDoor
+from voice.sip.fence import Fence
 
 NAME: Final = "Sottovoce"
-_LONGEST: Final = 16 * 1024
-_KNOWN_RATE: Final = 2000.0  # packets a second from an address that we know
-_MOST_SOURCES: Final = 4096
+_RENEW_S: Final = 3600.0
 _KEEP_MEDIA_S: Final = 14_400  # a call on hold sends nothing; rtp-io would give its ports to others after a minute
-_CONTACT: Final = re.compile(rb"^(?:Contact|Record-Route|m)\s*:.*?sips?:(?:[^@>;\s]*@)?([A-Za-z0-9.-]+)", re.I | re.M)
-
-
-class Buckets:
-    """How many packets a source may still send: ``rate`` a second, ten times that in a burst. Bounded; the longest quiet go."""
-
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._clock = rate, clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, source: str, rate: float | None = None) -> bool:
-        rate, now = rate or self._rate, self._clock()
-        left, at = self._left.pop(source, (rate * 10, now))
-        left = min(rate * 10, left + (now - at) * rate)
-        allowed = left >= 1.0
-        self._left[source] = (left - 1.0 if allowed else left, now)
-        if len(self._left) > _MOST_SOURCES:
-            self._left.popitem(last=False)
-        return allowed
-
-
-class Fence:
-    """Stands between the network and sippy. ``known``: addresses that may send as much as calls need."""
-
-    def __init__(self, strangers: int) -> None:
-        self.known: set[str] = set()
-        self.counts: Counter[str] = Counter()
-        self._buckets = Buckets(float(strangers))
-        self._names: OrderedDict[str, str] = OrderedDict()
-
-    def lets_in(self, data: bytes, host: str) -> bool:
-        if not self._buckets.take(host, _KNOWN_RATE if host in self.known else None):
-            self.counts["flooded"] += 1
-            return False
-        if len(data) > _LONGEST or b"\0" in data:
-            self.counts["malformed"] += 1
-            return False
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            self.counts["malformed"] += 1
-            return False
-        if host in self.known:
-            self._learn(data, host)
-        return True
-
-    def address(self, address: tuple[str, Any]) -> tuple[str, int] | None:
-        """Where a packet may go: a literal address, or a name that a known peer gave itself. None: nowhere."""
-        host, port = address[0], int(address[1])
-        try:
-            ipaddress.IPv4Address(host)
-        except ValueError:
-            host = self._names.get(host.lower(), "")
-        if not host or not 0 < port < 65_536:
-            self.counts["unreachable"] += 1
-            return None
-        return host, port
-
-    def _learn(self, data: bytes, host: str) -> None:
-        """A peer that calls itself sbc1.carrier.example in its Contact is where its packets come from; nobody else is asked."""
-        for name in _CONTACT.findall(data[:4096]):
-            text = name.decode().lower()
-            if not text.replace(".", "").isdigit():
-                self._names[text] = host
-                self._names.move_to_end(text)
-                if len(self._names) > 500:
-                    self._names.popitem(last=False)
 
 
 def _no_accounts(folder: Path) -> None:
@@ -114,8 +44,13 @@ class Engine:
 
     ``folder``: becomes the working folder of the process."""
 
-    def __init__(self, listen: Listen, strangers: int, folder: Path, log: Callable[[str], None]) -> None:
+    def __init__(self, listen: Listen, strangers: int, folder: Path, log: Callable[[str], None], wss: Wss | None = None) -> None:
         self.fence = Fence(strangers)
+        # Of its own, because it works in another thread; what it counts is the same.
+        self.browsers_fence = Fence(strangers)
+        self.browsers_fence.counts = self.fence.counts
+        self.wss = wss
+        self._browsers: BrowserDoor | None = None
         self._log = log
         self._said = 0.0
         self._hush()
@@ -127,12 +62,14 @@ class Engine:
         arguments = ["-F", "-l", own, "-m", str(listen.media[0]), "-M", str(listen.media[1]), "-T", str(_KEEP_MEDIA_S), "-d", "crit"]
         if listen.public is not None:
             arguments += ["-A", shown]
+        if wss is not None:
+            arguments.append("modules=" + "+".join(MODULES))
         _no_accounts(folder)
         self.relay = Rtp_proxy_client(self.gc, spath="rtp.io:" + ";".join(arguments))
         self.gc["_rtp_proxy_clients"] = [self.relay]
 
-    def start(self, on_request: Callable[[Any, Any], Any]) -> None:
-        """Opens the port. Raises OSError."""
+    def start(self, on_request: Callable[[Any, Any], Any], on_gone: Callable[[str], None] = lambda _: None) -> None:
+        """Opens the ports. ``on_gone``: told the name of a browser's connection that ended. Raises OSError or SipRefused."""
         fence = self.fence
 
         class FencedUdp(Udp_server):  # type: ignore[misc]  # sippy has no types
@@ -151,7 +88,17 @@ class Engine:
         UaStateConnected.recv_request_handlers["UPDATE"] = _update
         SipTransactionManager.model_udp_server = (FencedUdp, OneWorker)
         SipTransactionManager.nat_traversal = True
-        self.gc["_sip_tm"] = SipTransactionManager(self.gc, on_request)
+        manager = self.gc["_sip_tm"] = SipTransactionManager(self.gc, on_request)
+        if self.wss is not None:
+            where = (self.gc["_sip_address"], self.wss.port)
+            door = BrowserDoor(where, manager.handleIncoming, self.browsers_fence, on_gone)
+            door.open(self.wss.certificate, self.wss.key)
+            self._browsers = self.gc["_wss_server"] = door
+            self.every(_RENEW_S, self._browsers.renew)
+
+    def known(self, hosts: set[str]) -> None:
+        """Who may send as much as calls need."""
+        self.fence.known = self.browsers_fence.known = hosts
 
     def run(self) -> None:
         """Until stop()."""
@@ -162,6 +109,8 @@ class Engine:
         ED2.callFromThread(ED2.breakLoop)
 
     def close(self) -> None:
+        if self._browsers is not None:
+            self._browsers.close()
         self.gc["_sip_tm"].shutdown()
         self.relay.shutdown()
 

@@ -19,12 +19,15 @@ _SHORTEST_S: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where a phone is. ``contact``: its own URI; ``address``: where its packets come from, which is where ours go."""
+    """Where a phone is. ``contact``: its own URI; ``address``: where its packets come from, which is where ours go: for a browser
+    (``transport`` wss) the name of its connection. ``host``: the address that it really has."""
 
     contact: str
     address: tuple[str, int]
     until: float
     agent: str
+    transport: str = "udp"
+    host: str = ""
 
 
 class Registrar:
@@ -56,7 +59,7 @@ class Registrar:
     def known(self) -> set[str]:
         """Addresses of trunks and of phones that are registered."""
         now = time.time()
-        return {host for host, _ in self._takes} | {b.address[0] for b in self._bindings.values() if b.until > now}
+        return {host for host, _ in self._takes} | {b.host or b.address[0] for b in self._bindings.values() if b.until > now}
 
     # ---- digest
 
@@ -100,9 +103,9 @@ class Registrar:
             elif wanted < _SHORTEST_S:
                 return self._too_brief(request)
             else:
-                until, address = time.time() + min(wanted, _LONGEST_S), request.getSource()
+                until = time.time() + min(wanted, _LONGEST_S)
                 agent = str(request.getHFBody("user-agent").name)[:80] if request.countHFs("user-agent") else ""
-                self._bindings[phone.user] = Binding(str(contacts[0].getUrl()), (address[0], address[1]), until, agent)
+                self._bindings[phone.user] = Binding(str(contacts[0].getUrl()), *_where(request, until, agent))
             self._on_change(self.known())
             self._write()
         answer = request.genResponse(200, "OK")
@@ -126,6 +129,13 @@ class Registrar:
         answer.appendHeader(SipHeader(f"Min-Expires: {_SHORTEST_S}"))
         return answer
 
+    def gone(self, connection: str) -> None:
+        """A browser closed its connection: it cannot be called any more."""
+        for user, binding in list(self._bindings.items()):
+            if binding.address[0] == connection:
+                del self._bindings[user]
+        self._on_change(self.known())
+
     # ---- memory
 
     def _read(self) -> None:
@@ -139,10 +149,19 @@ class Registrar:
         self._on_change(self.known())
 
     def _write(self) -> None:
-        kept = {user: (b.contact, *b.address, b.until, b.agent) for user, b in self._bindings.items()}
+        kept = {user: (b.contact, *b.address, b.until, b.agent) for user, b in self._bindings.items() if b.transport == "udp"}
         new = self._file.with_suffix(".new")
         new.write_text(json.dumps(kept))
         new.replace(self._file)
+
+
+def _where(request: Any, until: float, agent: str) -> tuple[tuple[str, int], float, str, str, str]:
+    """A binding's fields behind its contact."""
+    address, transport = request.getSource(2)
+    if transport == "wss":
+        name = str(request.getHFBody("via").params.get("received", ""))
+        return (name, address[1]), until, agent, transport, address[0]
+    return (address[0], address[1]), until, agent, transport, address[0]
 
 
 def uri_of(binding: Binding) -> Any:

@@ -47,7 +47,9 @@ class SipServer:
     ) -> None:
         """``folder``, ``door``: absolute. ``announcement``: what a caller from outside hears before a phone rings; None is nothing."""
         self.accounts, self._weigh, self._announcement = accounts, weigh, announcement
-        self.engine = Engine(accounts.listen, accounts.limits.strangers, folder / "relay", lambda line: logger.warning("sip", what=line))
+        self.engine = Engine(
+            accounts.listen, accounts.limits.strangers, folder / "relay", lambda line: logger.warning("sip", what=line), accounts.wss
+        )
         self.registrar = Registrar(accounts, str(accounts.listen.address), folder / "phones.json", self._known)
         self.trunks = TrunkWatch(self.engine, self.registrar.trunks)
         self._door = Door(door, self.engine.call, self._heard, self._left)
@@ -60,10 +62,10 @@ class SipServer:
         self._began_at = time.time()
 
     def run(self, started: Callable[[], None] = lambda: None) -> None:
-        """Raises OSError when a port or the socket is taken."""
+        """Raises OSError when a port or the socket is taken, SipRefused when a certificate is none."""
         self._door.open()
         try:
-            self.engine.start(self._request)
+            self.engine.start(self._request, self._link_gone)
             started()
             self.engine.every(1.0, self._tick)
             self.trunks.start()
@@ -106,8 +108,9 @@ class SipServer:
                 return request.genResponse(405, "Method Not Allowed"), None, None
 
     def _invite(self, request: Any, transaction: Any) -> Any:
-        address = request.getSource()
-        source: Phone | Trunk | None = self.registrar.trunk_at((address[0], address[1])) or self.registrar.caller(request)
+        address, transport = request.getSource(2)
+        trunk = self.registrar.trunk_at((address[0], address[1])) if transport == "udp" else None
+        source: Phone | Trunk | None = trunk or self.registrar.caller(request)
         if source is None:
             self.counts["unauthenticated"] += 1
             return self.registrar.challenge(request), None, None
@@ -212,7 +215,15 @@ class SipServer:
     def _phones(self, users: tuple[str, ...], shown: str = "") -> list[Target]:
         found = ((user, self.registrar.binding(user)) for user in users)
         return [
-            Target(user, binding.address, user, uri=uri_of(binding), shown=shown, ring_s=float(self.accounts.limits.ring_s))
+            Target(
+                user,
+                binding.address,
+                user,
+                uri=uri_of(binding),
+                shown=shown,
+                ring_s=float(self.accounts.limits.ring_s),
+                transport=binding.transport,
+            )
             for user, binding in found
             if binding is not None
         ]
@@ -312,8 +323,14 @@ class SipServer:
                 self.counts["silent"] += 1
                 call.hang_up("lost")
 
+    def _link_gone(self, link: str) -> None:
+        self.registrar.gone(link)
+        for call in list(self.calls.values()):
+            if isinstance(call, BridgedCall):
+                call.link_gone(link)
+
     def _known(self, hosts: set[str]) -> None:
-        self.engine.fence.known = hosts
+        self.engine.known(hosts)
 
     def _hang_up_all(self) -> None:
         for call in list(self.calls.values()):
@@ -326,7 +343,7 @@ class SipServer:
         for phone in self.accounts.phone:
             found = self.registrar.binding(phone.user)
             phones.append({
-                "user": phone.user, "registered": found is not None, "at": found.address[0] if found else "",
+                "user": phone.user, "registered": found is not None, "at": (found.host or found.address[0]) if found else "",
                 "for_s": round(found.until - now) if found else 0, "program": found.agent if found else "",
             })  # fmt: skip
         return {

@@ -24,7 +24,8 @@ def serve_phones(settings: Settings, say: Callable[[str], None]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
     try:
-        server.run(lambda: say(f"Phones are taken at {accounts.listen.address}:{accounts.listen.port} (UDP)"))
+        browsers = f" and {accounts.wss.port} (browsers, WSS)" if accounts.wss is not None else ""
+        server.run(lambda: say(f"Phones are taken at {accounts.listen.address}:{accounts.listen.port} (UDP){browsers}"))
     except OSError as failure:
         raise SipRefused(f"Phones cannot be taken at {accounts.listen.address}:{accounts.listen.port}: {failure}") from failure
     return 0

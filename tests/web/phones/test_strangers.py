@@ -11,7 +11,7 @@ import pytest
 
 from scripts.programs.telephone import Telephone, gaps
 from tests.phones import AGENT_NUMBER, PASSWORD, PROSPECT_NUMBER, PhoneProcess, free_port, media_ports, until
-from voice.sip.engine import Buckets, Fence
+from voice.sip.fence import Buckets, Fence
 
 pytestmark = [pytest.mark.timeout(90)]
 _METADATA = (Path(__file__).parents[2] / "data" / "siprec.xml").read_text()
