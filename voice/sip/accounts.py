@@ -36,11 +36,13 @@ class Listen(_Part):
 
 
 class Wss(_Part):
-    """Browsers' telephones. ``certificate``, ``key``: PEM files, read at start."""
+    """Browsers' telephones. ``certificate``, ``key``: PEM files. ``closed_s``: a call whose page has no connection and gives no sound
+    for so long is over."""
 
     port: Annotated[int, Field(ge=1, le=65535)]
     certificate: Path
     key: Path
+    closed_s: Annotated[int, Field(ge=1, le=600)] = 20
 
 
 class Limits(_Part):

@@ -26,7 +26,6 @@ SideName: TypeAlias = Literal["caller", "callee"]
 SIDES: Final[tuple[SideName, SideName]] = ("caller", "callee")
 _ONE_WAY_S: Final = 5.0
 _LOOK_S: Final = 5.0
-_TAB_CLOSED_S: Final = 20.0
 _AFTER_PROMPT_S: Final = 0.2
 _ECHO_S: Final = 60.0
 _SMALL: Final = frozenset({"opus", "telephone-event"})
@@ -461,10 +460,13 @@ class BridgedCall:
             if packets != side.packets:
                 side.packets, side.moved_at = packets, now
         self.trouble = self._one_way(now)
-        if any(
-            side.link in self._gone_links and now - max(side.moved_at, self.answered_at) > _TAB_CLOSED_S for side in self.sides.values()
-        ):
+        if self._page_died(now):
             self.hang_up("lost")
+
+    def _page_died(self, now: float) -> bool:
+        wss = self._engine.wss
+        gone = (side for side in self.sides.values() if side.link in self._gone_links)
+        return wss is not None and any(now - max(side.moved_at, self.answered_at) > wss.closed_s for side in gone)
 
     def link_gone(self, link: str) -> None:
         """A browser's connection ended. Its sound may go on, and it may come back; when neither happens the call is over."""

@@ -2,6 +2,7 @@
 on the other."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from scripts.programs.telephone import Refused, Telephone
@@ -65,6 +67,7 @@ media = {media_ports(20)}
 port = {wss}
 certificate = "{folder}/cert.pem"
 key = "{folder}/key.pem"
+closed_s = 1
 [[phone]]
 user = "dana"
 password = "{PASSWORD}"
@@ -170,7 +173,8 @@ async def test_a_browser_calls_a_plain_telephone(phones: PhoneProcess, wss: int,
 
 
 async def test_a_browser_is_called(phones: PhoneProcess, wss: int, page: Page, voices: Any, carrier: int) -> None:
-    """From a trunk to the browser that registered, which answers and hangs up; once it is closed it rings no more."""
+    """From a trunk to the browser that registered, which answers and hangs up. A second call ends though its page died without a word;
+    then the browser rings no more."""
     await register(page, wss)
     async with Telephone("c", str(phones.state()["address"]), port=carrier) as prospect:
         await prospect.call(AGENT_NUMBER)
@@ -180,7 +184,16 @@ async def test_a_browser_is_called(phones: PhoneProcess, wss: int, page: Page, v
         assert holds(spoken([packet.data for packet in prospect.heard]), voices[0])
         await page.evaluate("phone.hangUp()")
         await asyncio.wait_for(prospect.ended.wait(), 5)
-    await page.close()
+    async with Telephone("c", str(phones.state()["address"]), port=carrier) as prospect:
+        await prospect.call(AGENT_NUMBER)
+        speaking = asyncio.create_task(prospect.speak(b"\xff" * 160 * 1000))
+        await asyncio.sleep(1)
+        assert prospect.heard
+        with contextlib.suppress(PlaywrightError):
+            await page.goto("chrome://crash", timeout=1000)
+        await asyncio.wait_for(prospect.ended.wait(), 15)
+        speaking.cancel()
+        await asyncio.wait([speaking])
     await asyncio.to_thread(until, lambda: not phones.state()["phones"][0]["registered"], 5)
     async with Telephone("c", str(phones.state()["address"]), port=carrier) as prospect:
         with pytest.raises(Refused, match="404"):
