@@ -71,7 +71,9 @@ class Line(Part):
 
 
 class CallStarted(Event):
-    """The call begins. ``mode``: sample, microphone, tab, browser, replay, listen, phone, livekit."""
+    """The call begins. ``mode``: sample, microphone, tab, browser, replay, listen, phone, livekit.
+
+    ``about``: homes and places that will be named, as the agent wrote them; the recogniser is told to expect them."""
 
     type: Literal["call_started"] = "call_started"
     mode: str
@@ -80,6 +82,7 @@ class CallStarted(Event):
     today: str = ""
     agent_state: str = ""  # US state of the agent, two letters, empty when unknown
     prospect_state: str = ""
+    about: str = ""
     strategy: str = ""  # of the running experiment (coaching/experiments.py); empty: none
     line: Line = Line()
 

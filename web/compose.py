@@ -1,5 +1,6 @@
 """Puts the pieces together: what a machine shares, and what one call is made of."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,9 @@ def _rest(settings: Settings) -> dict[str, Any]:
 
 
 def likely_words(started: CallStarted, playbook: Playbook) -> tuple[str, ...]:
-    """What the recogniser is told to expect: the people of this call, then the playbook's terms."""
-    people = (started.contact.name, started.agent_name)
+    """What the recogniser is told to expect: the people and places of this call, then the playbook's terms."""
+    places = (re.sub(r"^\W*\d+\w?\s+", "", each).strip() for each in re.split(r"[,;\n]", started.about))  # numbers are read anyway
+    people = (started.contact.name, started.agent_name, *places)
     terms = (word for words in playbook.terms.values() for word in words)
     return tuple(dict.fromkeys(word for word in (*people, *terms) if word))
 

@@ -28,6 +28,7 @@ class CallWanted(Body):
     agent_name: Short = ""
     agent_state: State = ""
     prospect_state: State = ""
+    about: Annotated[str, Field(max_length=200)] = ""
 
 
 class Offer(Body):

@@ -50,7 +50,7 @@ async def start(wanted: CallWanted, user: SignedIn, calls: TheCalls, dispatcher:
         raise Problem(409, "This number asked not to be called.")
     started = CallStarted(
         mode=wanted.mode, contact=contact, agent_name=wanted.agent_name,
-        agent_state=wanted.agent_state.upper(), prospect_state=wanted.prospect_state.upper(),
+        agent_state=wanted.agent_state.upper(), prospect_state=wanted.prospect_state.upper(), about=wanted.about,
     )  # fmt: skip
     if wanted.mode == "livekit":
         return CallView(**await calls.view(await begin_in_room(dispatcher, user.id, started)))

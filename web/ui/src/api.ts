@@ -26,7 +26,7 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
   return (reply.status === 204 ? undefined : await reply.json()) as T;
 }
 
-export interface NewCall { mode: Mode; contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string }
+export interface NewCall { mode: Mode; contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string; about?: string }
 export interface Status {
   version: string;
   engine: { alive: boolean; model: string; restarts: number };

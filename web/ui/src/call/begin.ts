@@ -12,7 +12,7 @@ import { tabSound, watchSilence } from "../sound/tab";
 import type { CallView, Contact, Speaker } from "../wire";
 import * as live from "./live";
 
-export interface Who { contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string }
+export interface Who { contact?: Partial<Contact>; agent_name?: string; agent_state?: string; prospect_state?: string; about?: string }
 
 /** After the last word of a file, the time the recogniser gets before the call is hung up. */
 const LAST_WORDS_MS = 1_800;
