@@ -1,12 +1,13 @@
 """The modules that listen to a call, fed together: one reading of each turn, every module guarded by itself."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from intelligence.conversation.findings import settled
-from intelligence.conversation.turns import Conversation, Detector, Embed, Finding, Reading, Turn, read
+from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, Finding, Reading, Turn, read
 
 DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
 _SLOW_TURNS: Final = 3
@@ -22,14 +23,24 @@ class Heard:
 
 
 class Coaches:
-    """One per call. A module that raises, or is too slow three times, is switched off for this call."""
+    """One per call. A module that raises, or is too slow three times, is switched off for this call.
+
+    ``second``: vectors of the second sentence model, for what leaves a module in doubt; without it the first judgement stands.
+    """
 
     def __init__(
-        self, detectors: Sequence[Detector], embed: Embed, *, today: str = "", clock: Callable[[], float] = time.perf_counter
+        self,
+        detectors: Sequence[Detector],
+        embed: Embed,
+        *,
+        second: Embed | None = None,
+        today: str = "",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.conversation = Conversation(today=today)
         self._detectors = list(detectors)
         self._embed = embed
+        self._second = second
         self._clock = clock
         self._slow: dict[str, int] = {}
         self.failures: dict[str, int] = {}
@@ -42,6 +53,10 @@ class Coaches:
         """Read the turn and feed every module. A partial turn is not kept in the conversation."""
         began = self._clock()
         reading = await read(turn, self._embed)
+        doubtful = self._doubtful(reading) if self._second is not None else []
+        if self._second is not None and doubtful:
+            vectors = await self._second(doubtful)
+            reading = replace(reading, second=dict(zip(doubtful, vectors, strict=True)))
         heard = self.consider(reading)
         if not turn.partial:
             self.conversation.add(turn, heard.findings)
@@ -65,6 +80,15 @@ class Coaches:
                 if self._slow[detector.name] >= _SLOW_TURNS:
                     self._off(detector, heard, "too slow")
         return heard
+
+    def _doubtful(self, reading: Reading) -> list[str]:
+        """A module that fails here will fail again when it is fed, and be switched off there."""
+        wanted: list[str] = []
+        for detector in self._detectors:
+            if isinstance(detector, Doubting):
+                with contextlib.suppress(Exception):
+                    wanted += detector.doubts(reading)
+        return list(dict.fromkeys(wanted))
 
     def _off(self, detector: Detector, heard: Heard, why: str) -> None:
         self._detectors.remove(detector)

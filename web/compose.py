@@ -77,7 +77,7 @@ class Machine:
             return SpeakerListener(call, speaker, listening, SpeechDetector(self.speech.stream()), hints)
 
         sheet, stages = QualificationSheet(), StageTracker()
-        coaches = Coaches([*detectors(), sheet, stages], self.models.embed, today=started.today)
+        coaches = Coaches([*detectors(), sheet, stages], self.models.embed, second=self.models.second, today=started.today)
         policy = SuggestionPolicy(self.playbook.current, breaks_rule, strategy=started.strategy)
         advisor = ClaudeAdvisor(call, started, self.claude, self.playbook.current, breaks_rule) if self.claude is not None else None
         return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, advisor=advisor, sink=sink)

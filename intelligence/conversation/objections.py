@@ -1,16 +1,22 @@
 """What a prospect says against going on: the thirteen objections of the taxonomy, heard in their own words."""
 
+import functools
 import itertools
 import re
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
+from intelligence.conversation.objection_second import SecondHead, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
+SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
+
+_MOST_DOUBTS: Final = 3  # sentences of a turn that are asked about: 16 ms each
 
 _PAIR_WORDS: Final = 30  # two longer sentences say two things
 _WHY: Final = {
@@ -72,27 +78,62 @@ def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
     return texts, np.concatenate(vectors)
 
 
+def with_second(reading: Reading) -> dict[str, Vectors]:
+    """The second model's vectors of the sentences that were asked about, and of the pairs of two of them, as in with_pairs."""
+    found = {text: reading.second[text] for text in reading.sentences if text in reading.second}
+    for first, second in itertools.pairwise(reading.sentences):
+        if first in found and second in found:
+            mean = found[first] + found[second]
+            found[f"{first} {second}"] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+    return found
+
+
 class ObjectionDetector:
-    """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none."""
+    """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none.
+
+    A first head reads every sentence. Where it hears something, a second one decides, if the reading brings the second
+    model's vectors (``doubts`` says for which sentences they are wanted); without them the first head's word stands.
+    """
 
     name = "objections"
 
-    def __init__(self, head: ObjectionHead | None = None) -> None:
+    def __init__(self, head: ObjectionHead | None = None, second: SecondHead | None = None) -> None:
         self._head = head if head is not None else load_objection_head(WEIGHTS)
+        self._second = second if second is not None else _second_head()
         self._rule = f"objections-model@{self._head.digest[:8]}"
+        self._second_rule = f"{self._rule}+{self._second.digest[:8]}"
+        self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
+
+    def doubts(self, reading: Reading) -> list[str]:
+        """The sentences in which the first head hears something: alone, or together with one beside them. While a turn is
+        not over only those that would raise a card at once, so that partials stay cheap.
+        """
+        if reading.turn.speaker != "prospect" or not reading.sentences:
+            return []
+        texts, _ = with_pairs(reading)
+        table = self._first(reading)
+        heard = (table - self._head.partial).max(axis=1) if reading.turn.partial else table.max(axis=1) - self._second.least
+        doubtful: list[str] = []
+        for row in np.argsort(-heard, kind="stable"):
+            if heard[row] < 0:
+                break
+            doubtful += [s for s in reading.sentences if s == texts[row] or (row >= len(reading.sentences) and s in texts[row])]
+        return list(dict.fromkeys(doubtful))[:_MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
         if turn.speaker != "prospect" or not reading.sentences:
             return []
-        texts, vectors = with_pairs(reading)
-        table = self._head.probabilities(texts, vectors)
-        bars = self._head.partial if turn.partial else self._head.thresholds
+        texts, _ = with_pairs(reading)
+        table = self._first(reading)
+        bars = np.repeat((self._head.partial if turn.partial else self._head.thresholds)[None], len(texts), axis=0)
+        asked = self._asked(texts, table, bars, reading) if reading.second else set()
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
-            best = int(np.argmax(table[:, column]))
-            confidence = float(table[best, column])
-            if confidence < bars[column]:
+            passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)
+            best = int(np.argmax(passing))
+            confidence = float(passing[best])
+            if confidence < 0:
                 continue
             quote = texts[best]
             found.append(
@@ -105,10 +146,40 @@ class ObjectionDetector:
                     turn.end_ms,
                     round(confidence, 3),
                     _WHY[label],
-                    self._rule,
+                    self._second_rule if best in asked else self._rule,
                     utterance=turn.utterance,
                     partial=turn.partial,
                     values={"root_cause": root_cause(label, quote)},
                 )
             )
         return sorted(found, key=lambda f: -f.confidence)
+
+    def _first(self, reading: Reading) -> NDArray[np.float32]:
+        """The first head's probabilities; asked for twice a turn, computed once."""
+        if self._read is None or self._read[0].sentences != reading.sentences or self._read[0].vectors is not reading.vectors:
+            self._read = (reading, self._head.probabilities(*with_pairs(reading)))
+        return self._read[1].copy()
+
+    def _asked(self, texts: list[str], table: NDArray[np.float32], bars: NDArray[np.float32], reading: Reading) -> set[int]:
+        """Puts the second head's word into ``table`` and ``bars`` where there is one; the rows that it concerns.
+
+        While a turn is not over both must say so: the first by its partial bar, the second by its own.
+        """
+        vectors = with_second(reading)
+        rows = [row for row, text in enumerate(texts) if text in vectors]
+        if not rows:
+            return set()
+        answers = self._second.probabilities([texts[r] for r in rows], np.stack([vectors[texts[r]] for r in rows]))
+        for row, answer in zip(rows, answers, strict=True):
+            if reading.turn.partial:
+                answer = np.where(table[row] >= bars[row], answer, 0.0)
+            elif table[row].max() < self._second.least:
+                continue  # asked about for the sake of a pair; the first head hears nothing in it alone
+            table[row], bars[row] = answer, self._second.thresholds
+        return set(rows)
+
+
+@functools.cache
+def _second_head() -> SecondHead:
+    """Some megabytes of numbers, once a process."""
+    return load_second_head(SECOND)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +38,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A turn, read: its sentences and their unit vectors (float32, shape (n, 384)), made once for all detectors."""
+    """A turn, read: its sentences and their unit vectors (float32, shape (n, 384)), made once for all detectors.
+
+    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model (shape (384,)).
+    """
 
     turn: Turn
     sentences: tuple[str, ...]
     vectors: Vectors
+    second: Mapping[str, Vectors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,15 @@ class Conversation:
         self.findings.extend(findings)
         del self.turns[: max(0, len(self.turns) - self.limit)]
         del self.findings[: max(0, len(self.findings) - self.limit)]
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """A detector that wants a second opinion on some sentences of a turn before it is fed."""
+
+    def doubts(self, reading: Reading) -> list[str]:
+        """Sentences of the reading, the most doubtful first, few: each costs some 16 ms."""
+        ...
 
 
 class Detector(Protocol):

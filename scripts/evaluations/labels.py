@@ -22,7 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
-from voice.models.weights import MINILM, file_of  # noqa: E402
+from voice.models.second import SecondVectors  # noqa: E402
+from voice.models.weights import E5, MINILM, file_of  # noqa: E402
 
 Line = dict[str, Any]
 Judge = Callable[[Line, Reading], list[Finding]]
@@ -75,6 +76,13 @@ def sentence_vectors() -> SentenceVectors:
     """The sentence model, warm: the first sentence of a process takes longer and is not what an utterance costs."""
     cache = Path(tempfile.gettempdir())
     model = SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    model.embed(["warm up"])
+    return model
+
+
+def second_vectors() -> SecondVectors:
+    """The second sentence model, warm."""
+    model = SecondVectors(file_of(E5, "e5-small-q4.bin", folder=None, cache=Path(tempfile.gettempdir())))
     model.embed(["warm up"])
     return model
 

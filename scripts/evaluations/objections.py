@@ -1,10 +1,12 @@
 """scripts/evaluate objections FILE.jsonl [--json] [--predictions OUT.jsonl] [--through-audio]: how well objections are told.
 
-Signals are heard beside them, as in a call: a request not to be called again is no objection. The lines and the counting are described in scripts/evaluations/labels.py.
+As in a call, the second sentence model is asked where the first head hears something, and signals are heard beside them: a request
+not to be called again is no objection. The lines and the counting are described in scripts/evaluations/labels.py.
 """
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
@@ -21,6 +23,7 @@ from scripts.evaluations.labels import (
     parser_of,
     printed,
     report_of,
+    second_vectors,
     sentence_vectors,
     with_audio,
     write_predictions,
@@ -31,9 +34,12 @@ from scripts.evaluations.spoken import heard_lines
 def main() -> None:
     arguments = with_audio(parser_of(__doc__)).parse_args()
     lines, vectors = lines_of(arguments.file), sentence_vectors()
-    modules = [SignalDetector(), ObjectionDetector()]
+    objections, second = ObjectionDetector(), second_vectors()
+    modules = [SignalDetector(), objections]
 
     def judge(_: Line, reading: Reading) -> list[Finding]:
+        if doubtful := objections.doubts(reading):
+            reading = replace(reading, second=dict(zip(doubtful, second.embed(doubtful), strict=True)))
         return [f for f in together(modules, reading, Conversation()) if f.family == "objection"]
 
     heard = hear(lines, judge, vectors)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from coaching.call import Call
@@ -21,7 +22,7 @@ from coaching.events import (
 )
 from coaching.record import MemoryLog
 from coaching.state import CallState
-from intelligence.conversation.turns import Conversation, Family, Finding, Reading, Turn
+from intelligence.conversation.turns import Conversation, Family, Finding, Reading, Turn, Vectors
 from tests.scripted_call import (
     Cue,
     Cued,
@@ -65,6 +66,40 @@ async def test_a_module_that_raises_is_switched_off_and_the_call_goes_on() -> No
     assert [c.label for c in shown(played.events)] == ["price"]
     assert broken.failed == 1  # nothing reached it any more
     assert played.call.state.ended is not None
+
+
+class Doubter:
+    """A module that is in doubt about one sentence, or fails to say so."""
+
+    name = "doubter"
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails, self.seen = fails, list[dict[str, float]]()
+
+    def doubts(self, reading: Reading) -> list[str]:
+        if self.fails:
+            raise RuntimeError
+        return [s for s in reading.sentences if "hm" in s]
+
+    def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
+        self.seen.append({text: float(vector[0]) for text, vector in reading.second.items()})
+        return []
+
+
+async def test_the_second_model_is_asked_about_doubtful_sentences_only() -> None:
+    """It reads what a module doubts, once a turn; a turn without doubt does not reach it."""
+    asked: list[list[str]] = []
+
+    async def second(sentences: list[str]) -> Vectors:
+        asked.append(sentences)
+        return np.full((len(sentences), 384), 7.0, np.float32)
+
+    doubter, failing = Doubter(), Doubter(fails=True)
+    coaches = Coaches([doubter, failing], no_vectors, second=second)
+    for text in ("Good morning.", "hm, maybe. That is fine."):
+        await coaches.feed(Turn("prospect", text))
+    assert asked == [["hm, maybe."]]
+    assert doubter.seen == failing.seen == [{}, {"hm, maybe.": 7.0}]
 
 
 async def test_a_module_that_is_too_slow_is_switched_off() -> None:

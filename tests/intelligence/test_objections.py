@@ -7,10 +7,12 @@ import pytest
 from intelligence.conversation.classifier import WIDTH, features, load_head, save_head
 from intelligence.conversation.objection_cues import cues
 from intelligence.conversation.objection_head import concepts, load_objection_head
-from intelligence.conversation.objections import WEIGHTS, ObjectionDetector
+from intelligence.conversation.objection_second import load_second_head
+from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, WeightsRefused, file_of
+from voice.models.second import SecondVectors
+from voice.models.weights import E5, MINILM, WeightsRefused, file_of
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,62 @@ def test_an_unfinished_sentence_has_bars_of_its_own(vectors: SentenceVectors) ->
     vector = vectors.embed([text])
     assert detector.feed(Reading(Turn("prospect", text), (text,), vector), Conversation())
     assert detector.feed(Reading(Turn("prospect", text, partial=True), (text,), vector), Conversation()) == []
+
+
+@pytest.fixture(scope="module")
+def second() -> SecondVectors:
+    return SecondVectors(file_of(E5, "e5-small-q4.bin", folder=None, cache=Path("none")))
+
+
+def with_second_opinion(
+    vectors: SentenceVectors, second: SecondVectors, text: str, partial: bool = False
+) -> tuple[list[str], list[Finding]]:
+    """What the second model is asked about, and what is found with its answer."""
+    detector, sentences = ObjectionDetector(), sentences_of(text)
+    reading = Reading(Turn("prospect", text, partial=partial), sentences, vectors.embed(list(sentences)))
+    doubtful = detector.doubts(reading)
+    answered = dataclasses.replace(reading, second=dict(zip(doubtful, second.embed(doubtful), strict=True)))
+    return doubtful, detector.feed(answered, Conversation())
+
+
+@pytest.mark.parametrize("text", ["Okay, got it.", "How many bedrooms does it have?", "Saturday at ten works for us.", ""])
+def test_plain_talk_is_never_asked_about(vectors: SentenceVectors, second: SecondVectors, text: str) -> None:
+    """Where the first head hears nothing, nobody waits for the second model."""
+    assert with_second_opinion(vectors, second, text) == ([], [])
+
+
+def test_the_second_model_decides_where_it_is_asked(vectors: SentenceVectors, second: SecondVectors) -> None:
+    """What both heads stand behind names both; its confidence is the second's."""
+    text = "let me think about it and get back to you"
+    doubtful, found = with_second_opinion(vectors, second, text)
+    assert doubtful == [text]
+    assert [f.label for f in found] == ["stall"]
+    assert "+" in found[0].rule
+    first = heard(vectors, text)[0]
+    assert (first.rule, first.confidence) != (found[0].rule, found[0].confidence)
+
+
+def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: SecondVectors) -> None:
+    """While a turn goes on the second model is asked about what would raise a card only, and can only take away."""
+    for text in ("let me think about it and get back to you", "well the price is", "i dont want to sign an exclusive contract"):
+        doubtful, found = with_second_opinion(vectors, second, text, partial=True)
+        alone = {f.label for f in heard(vectors, text, partial=True)}
+        assert bool(doubtful) == bool(alone)
+        assert {f.label for f in found} <= alone
+
+
+def test_a_long_turn_asks_about_few_sentences(vectors: SentenceVectors, second: SecondVectors) -> None:
+    """However much is said, three sentences are asked about at most."""
+    text = " ".join(["I need to talk to my husband.", "I won't sign a contract.", "Your fee is too high.", "Call me in spring."] * 3)
+    doubtful, _ = with_second_opinion(vectors, second, text)
+    assert 0 < len(doubtful) <= 3
+
+
+def test_changed_second_weights_are_refused(tmp_path: Path) -> None:
+    """The second head's file, too, is refused when its bytes are not those its hash names."""
+    file = tmp_path / "second.npz"
+    file.write_bytes(SECOND.read_bytes() + b"x")
+    file.with_suffix(".sha256").write_text(SECOND.with_suffix(".sha256").read_text())
+    with pytest.raises(WeightsRefused):
+        load_second_head(file)
+    assert len(load_second_head(SECOND).labels) == 13

