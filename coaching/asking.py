@@ -55,7 +55,8 @@ class Asking:
         try:
             better = await asyncio.wait_for(advisor.refine(card, self._record.state), advisor.deadline_s + _LEAVE_S)
         except Exception as failure:  # the local card stands; the call goes on
-            await self._record.notice("claude_off", type(failure).__name__)
+            late = isinstance(failure, TimeoutError)  # cut off by us: its own word for that is the same
+            await self._record.notice("claude_off", "TooSlow" if late else type(failure).__name__)
             return
         shown = self._record.state.cards.get(card.id)
         if better is None:

@@ -7,6 +7,7 @@ only where that head does not say "nothing". Pure numpy.
 
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from voice.models import Vectors
 from voice.models.weights import WeightsRefused
 
 SHARES: Final = (2 / 3, 1 / 3)  # of the second model and of the words in a likeness
+_BARE_AMOUNT: Final = re.compile(r"(?<![$\d.,-])(?:\d{2,3},\d{3}(?:,\d{3})?|\d{6,7})(?![\d-])")
 _SENTENCE: Final = 384  # columns of inputs() that are MiniLM's vector
 _NAMES: Final = frozenset(
     {"labels", "second", "starts", "rows", "values", "mean", "duals", "bias", "scale", "thresholds", "least", "concepts"}
@@ -29,6 +31,11 @@ _NAMES: Final = frozenset(
 def kernel(likeness: NDArray[np.float32]) -> NDArray[np.float32]:
     """What a likeness in [-1, 1] counts: near twins far more than what is vaguely alike."""
     return (4.0 * likeness * (1.0 + likeness * (1.0 + likeness))).astype(np.float32, copy=False)
+
+
+def as_money(text: str) -> str:
+    """A bare number of five digits and more, in talk about homes, is dollars; the recogniser often leaves the sign out."""
+    return _BARE_AMOUNT.sub(r"$\g<0>", text)
 
 
 def words_part(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
-from intelligence.conversation.objection_second import SecondHead, load_second_head
+from intelligence.conversation.objection_second import SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
@@ -80,7 +80,7 @@ def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
 
 def with_second(reading: Reading) -> dict[str, Vectors]:
     """The second model's vectors of the sentences that were asked about, and of the pairs of two of them, as in with_pairs."""
-    found = {text: reading.second[text] for text in reading.sentences if text in reading.second}
+    found = {text: reading.second[as_money(text)] for text in reading.sentences if as_money(text) in reading.second}
     for first, second in itertools.pairwise(reading.sentences):
         if first in found and second in found:
             mean = found[first] + found[second]
@@ -105,8 +105,8 @@ class ObjectionDetector:
         self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
 
     def doubts(self, reading: Reading) -> list[str]:
-        """The sentences in which the first head hears something: alone, or together with one beside them. While a turn is
-        not over only those that would raise a card at once, so that partials stay cheap.
+        """The sentences in which the first head hears something, alone or together with one beside them, as the second model is
+        to read them. While a turn is not over only those that would raise a card at once, so that partials stay cheap.
         """
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
@@ -118,7 +118,7 @@ class ObjectionDetector:
             if heard[row] < 0:
                 break
             doubtful += [s for s in reading.sentences if s == texts[row] or (row >= len(reading.sentences) and s in texts[row])]
-        return list(dict.fromkeys(doubtful))[:_MOST_DOUBTS]
+        return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
@@ -169,7 +169,7 @@ class ObjectionDetector:
         rows = [row for row, text in enumerate(texts) if text in vectors]
         if not rows:
             return set()
-        answers = self._second.probabilities([texts[r] for r in rows], np.stack([vectors[texts[r]] for r in rows]))
+        answers = self._second.probabilities([as_money(texts[r]) for r in rows], np.stack([vectors[texts[r]] for r in rows]))
         for row, answer in zip(rows, answers, strict=True):
             if reading.turn.partial:
                 answer = np.where(table[row] >= bars[row], answer, 0.0)

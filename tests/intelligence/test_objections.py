@@ -7,7 +7,7 @@ import pytest
 from intelligence.conversation.classifier import WIDTH, features, load_head, save_head
 from intelligence.conversation.objection_cues import cues
 from intelligence.conversation.objection_head import concepts, load_objection_head
-from intelligence.conversation.objection_second import load_second_head
+from intelligence.conversation.objection_second import as_money, load_second_head
 from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
@@ -141,6 +141,15 @@ def test_the_second_model_decides_where_it_is_asked(vectors: SentenceVectors, se
     assert "+" in found[0].rule
     first = heard(vectors, text)[0]
     assert (first.rule, first.confidence) != (found[0].rule, found[0].confidence)
+
+
+@pytest.mark.parametrize("amount", ["$450,000", "450,000", "450000"])
+def test_an_amount_is_money_with_and_without_its_sign(vectors: SentenceVectors, second: SecondVectors, amount: str) -> None:
+    """Whether the recogniser wrote the dollar sign changes no judgement; what is no amount stays as it is."""
+    _, found = with_second_opinion(vectors, second, f"Well we liked it, but um, {amount} is, it's just way past what we had in mind.")
+    assert [f.label for f in found] == ["price"]
+    assert found[0].quote.count(amount) == 1
+    assert as_money("call 312-555-0100, zip 60614, the 2,400 feet") == "call 312-555-0100, zip 60614, the 2,400 feet"
 
 
 def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: SecondVectors) -> None:
