@@ -250,14 +250,14 @@ async def test_a_newer_question_ends_the_older() -> None:
 
 
 async def test_a_late_adviser_is_cut_off_with_a_notice() -> None:
-    """A question past its deadline raises a notice once, and the next answer clears it."""
+    """A question past its deadline raises a notice once, in the words of the adviser that keeps its own, and the next answer clears it."""
     record, _ = await call_of(*SAID)
     slow = Slow()
     asking = Asking(record, slow)
     pump = asyncio.create_task(asking.run())
     asking.ask(CARD)
     await until(lambda: ("claude_off", None) in record.state.notices)
-    assert record.state.notices["claude_off", None].detail == "TimeoutError"
+    assert record.state.notices["claude_off", None].detail == "TooSlow"
     asking.ask(CARD)
     await until(lambda: len(slow.asked) == 2)
     slow.answers["k1"].set_result(CARD.model_copy(update={"say": "Better."}))
