@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
+from scripts.programs import services
 from voice.legs.telephony import to_mu_law
 
 ROOT: Final = Path(__file__).parent.parent
@@ -39,10 +40,8 @@ def need_phones() -> None:
             pytest.skip(f"{program} is missing (apt-get install {package}; scripts/test --system does)")
 
 
-def free_port(kind: int = socket.SOCK_DGRAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    return services.free_port(kind)
 
 
 def said(from_s: float, to_s: float) -> tuple[NDArray[np.int16], NDArray[np.int16]]:

@@ -64,17 +64,16 @@ class Head:
         return result
 
 
-def save_head(file: Path, labels: Sequence[str], arrays: dict[str, NDArray[np.float32]]) -> str:
-    """Write the numbers (float16, no pickle) and, beside them, their SHA-256, which is returned."""
-    halves: dict[str, Any] = {k: v.astype(np.float16) for k, v in arrays.items()}
-    np.savez_compressed(file, labels=np.array(labels), **halves)
+def write_checked(file: Path, **arrays: Any) -> str:
+    """Write the numbers (no pickle) and, beside them, their SHA-256, which is returned."""
+    np.savez_compressed(file, **arrays)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     file.with_suffix(".sha256").write_text(f"{digest}  {file.name}\n")
     return digest
 
 
-def load_head(file: Path) -> Head:
-    """Raises WeightsRefused when the file is missing, is not the one its hash names, or has the wrong shape."""
+def read_checked(file: Path) -> tuple[bytes, str]:
+    """What write_checked() wrote, and its SHA-256. Raises WeightsRefused when it is missing or is not the one its hash names."""
     try:
         raw = file.read_bytes()
         wanted = file.with_suffix(".sha256").read_text().split()[0]
@@ -83,6 +82,18 @@ def load_head(file: Path) -> Head:
     digest = hashlib.sha256(raw).hexdigest()
     if digest != wanted:
         raise WeightsRefused(f"{file.name} is not the file its .sha256 names; check it out again or train it anew")
+    return raw, digest
+
+
+def save_head(file: Path, labels: Sequence[str], arrays: dict[str, NDArray[np.float32]]) -> str:
+    """Write the numbers as float16; their SHA-256."""
+    halves: dict[str, Any] = {k: v.astype(np.float16) for k, v in arrays.items()}
+    return write_checked(file, labels=np.array(labels), **halves)
+
+
+def load_head(file: Path) -> Head:
+    """Raises WeightsRefused when the file is missing, is not the one its hash names, or has the wrong shape."""
+    raw, digest = read_checked(file)
     with np.load(io.BytesIO(raw), allow_pickle=False) as held:
         labels = tuple(str(label) for label in held["labels"])
         weights, bias, scale, thresholds = (held[k].astype(np.float32) for k in ("weights", "bias", "scale", "thresholds"))

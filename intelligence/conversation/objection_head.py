@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intelligence.conversation.classifier import features
+from intelligence.conversation.classifier import features, read_checked
 from intelligence.conversation.objection_cues import columns, plain
 from voice.models import Vectors
 from voice.models.weights import WeightsRefused
@@ -71,6 +71,15 @@ def evidence(margins: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack((own, np.broadcast_to(any_, own.shape), rivals), axis=2) * 10.0
 
 
+def weighed(margins: NDArray[np.float64], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each label's logistic calibration over ``evidence``: float32, shape (n, labels), each in [0, 1].
+
+    ``scale``: shape (labels, 4), three slopes and a shift."""
+    odds = np.clip((evidence(margins) * scale[:, :3]).sum(axis=2) + scale[:, 3], -30.0, 30.0)
+    result: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+    return result
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectionHead:
     """Ridge regressions for each label and for "any", then one logistic calibration per label over ``evidence``."""
@@ -86,9 +95,7 @@ class ObjectionHead:
     def probabilities(self, texts: Sequence[str], vectors: Vectors) -> NDArray[np.float32]:
         """float32, shape (n, labels), each in [0, 1]."""
         margins = (inputs(texts, vectors) @ self.weights.T + self.bias).astype(np.float64)
-        odds = np.clip((evidence(margins) * self.scale[:, :3]).sum(axis=2) + self.scale[:, 3], -30.0, 30.0)
-        result: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
-        return result
+        return weighed(margins, self.scale)
 
 
 def concepts_digest() -> str:
@@ -98,14 +105,7 @@ def concepts_digest() -> str:
 
 def load_objection_head(file: Path) -> ObjectionHead:
     """Raises WeightsRefused when the file is missing, is not the one its hash names, or was trained for other inputs."""
-    try:
-        raw = file.read_bytes()
-        wanted = file.with_suffix(".sha256").read_text().split()[0]
-    except (OSError, IndexError) as error:
-        raise WeightsRefused(f"{file.name} or its .sha256 cannot be read; check the installation out again") from error
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != wanted:
-        raise WeightsRefused(f"{file.name} is not the file its .sha256 names; check it out again or train it anew")
+    raw, digest = read_checked(file)
     with np.load(io.BytesIO(raw), allow_pickle=False) as held:
         if not {"labels", "weights", "bias", "scale", "thresholds", "partial", "concepts"} <= set(held):
             raise WeightsRefused(f"{file.name} is of an older make; train it anew")

@@ -5,7 +5,6 @@ f(x) = sum of a_i k(x, x_i), k = 4 (s + s^2 + s^3), s a weighted mean of two cos
 only where that head does not say "nothing". Pure numpy.
 """
 
-import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intelligence.conversation.objection_head import concepts_digest, evidence, inputs
+from intelligence.conversation.classifier import read_checked
+from intelligence.conversation.objection_head import concepts_digest, inputs, weighed
 from voice.models import Vectors
 from voice.models.weights import WeightsRefused
 
@@ -78,21 +78,12 @@ class SecondHead:
                 held = slice(self.starts[column], self.starts[column + 1])
                 likeness[row, self.rows[held]] += SHARES[1] * words[column] * self.values[held]
         margins = (kernel(likeness) @ self.duals + self.bias).astype(np.float64)
-        odds = np.clip((evidence(margins) * self.scale[:, :3]).sum(axis=2) + self.scale[:, 3], -30.0, 30.0)
-        result: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
-        return result
+        return weighed(margins, self.scale)
 
 
 def load_second_head(file: Path) -> SecondHead:
     """Raises WeightsRefused when the file is missing, is not the one its hash names, or was trained for other inputs."""
-    try:
-        raw = file.read_bytes()
-        wanted = file.with_suffix(".sha256").read_text().split()[0]
-    except (OSError, IndexError) as error:
-        raise WeightsRefused(f"{file.name} or its .sha256 cannot be read; check the installation out again") from error
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != wanted:
-        raise WeightsRefused(f"{file.name} is not the file its .sha256 names; check it out again or train it anew")
+    raw, digest = read_checked(file)
     with np.load(io.BytesIO(raw), allow_pickle=False) as held:
         if not set(held) >= _NAMES:
             raise WeightsRefused(f"{file.name} is of an older make; train it anew")

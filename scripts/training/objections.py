@@ -22,6 +22,7 @@ from intelligence.conversation.classifier import save_head  # noqa: E402  the pa
 from intelligence.conversation.objection_head import concepts_digest, evidence, inputs  # noqa: E402
 from intelligence.conversation.objections import WEIGHTS  # noqa: E402
 from scripts.evaluations.labels import sentence_vectors  # noqa: E402
+from voice.models.onnx import SentenceVectors  # noqa: E402
 
 FOLDS = 6
 FALSE_ALARMS = 5.0  # per 100 negatives, out of fold
@@ -140,9 +141,8 @@ def partial_thresholds(early: Numbers, whole: Truth, truth: Truth) -> tuple[Numb
     return np.array(bars), said
 
 
-def main() -> None:
-    folder = WEIGHTS.parent
-    labels = tuple(tomllib.loads((folder.parent / "taxonomy.toml").read_text())["objections"])
+def material(folder: Path, labels: tuple[str, ...]) -> tuple[list[tuple[str, frozenset[str], str]], list[str], Truth, NDArray[np.int64]]:
+    """The authored lines in a fixed disorder; their sentences as written and then as heard, the labels and folds of both."""
     dice = random.Random(5)
     lines = authored(folder, labels)
     dice.shuffle(lines)
@@ -150,15 +150,23 @@ def main() -> None:
     texts = written + [as_heard(text, dice) for text in written]
     truth = np.array([[label in named for label in labels] for _, named, _ in lines] * 2)
     fold = np.concatenate((folds_of(lines),) * 2)
+    return lines, texts, truth, fold
+
+
+def seen(model: SentenceVectors, texts: list[str]) -> NDArray[np.float32]:
+    """The first head's inputs."""
+    return inputs(texts, np.concatenate([model.embed(texts[i : i + 32]) for i in range(0, len(texts), 32)]))
+
+
+def main() -> None:
+    folder = WEIGHTS.parent
+    labels = tuple(tomllib.loads((folder.parent / "taxonomy.toml").read_text())["objections"])
+    lines, texts, truth, fold = material(folder, labels)
     model = sentence_vectors()
-
-    def seen(of: list[str]) -> NDArray[np.float32]:
-        return inputs(of, np.concatenate([model.embed(of[i : i + 32]) for i in range(0, len(of), 32)]))
-
-    x = seen(texts)
+    x = seen(model, texts)
     y = np.concatenate((truth, truth.any(1, keepdims=True)), axis=1).astype(np.float64)
     heard = np.arange(len(texts)) >= len(lines)  # unfinished sentences are always a recogniser's
-    cut = [seen([" ".join(t.split()[: max(1, round(len(t.split()) * part))]) for t in texts[len(lines) :]]) for part in CUTS]
+    cut = [seen(model, [" ".join(t.split()[: max(1, round(len(t.split()) * part))]) for t in texts[len(lines) :]]) for part in CUTS]
     margin, early_margin = np.zeros(y.shape), np.zeros((len(CUTS), *y.shape))
     for k in range(FOLDS):
         weights, bias = ridge(x[fold != k], y[fold != k])

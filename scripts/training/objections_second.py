@@ -6,8 +6,6 @@ thresholds of the same lines (kind) and with those of the other folds (fair), an
 with both heads and all thresholds from the other files alone (the hardest).
 """
 
-import hashlib
-import random
 import sys
 import tempfile
 import tomllib
@@ -20,11 +18,12 @@ from sklearn.linear_model import LogisticRegression
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from intelligence.conversation.objection_head import concepts_digest, evidence, inputs  # noqa: E402  the path is set above
+from intelligence.conversation.classifier import write_checked  # noqa: E402  the path is set above
+from intelligence.conversation.objection_head import concepts_digest, evidence  # noqa: E402  the path is set above
 from intelligence.conversation.objection_second import SHARES, centred, kernel, words_part  # noqa: E402
 from intelligence.conversation.objections import SECOND, WEIGHTS  # noqa: E402
 from scripts.evaluations.labels import sentence_vectors  # noqa: E402
-from scripts.training.objections import FOLDS, Numbers, Truth, as_heard, authored, folds_of, ridge, scored  # noqa: E402
+from scripts.training.objections import FOLDS, Numbers, Truth, material, ridge, scored, seen  # noqa: E402
 from voice.models.second import SecondVectors  # noqa: E402
 from voice.models.weights import E5, file_of  # noqa: E402
 
@@ -112,17 +111,11 @@ def another_manner(x: Floats, gram: Floats, y: Numbers, truth: Truth, fold: Fold
 def main() -> None:
     folder = WEIGHTS.parent
     labels = tuple(tomllib.loads((folder.parent / "taxonomy.toml").read_text())["objections"])
-    dice = random.Random(5)
-    lines = authored(folder, labels)
-    dice.shuffle(lines)
-    written = [text for text, _, _ in lines]
-    texts = written + [as_heard(text, dice) for text in written]
-    truth = np.array([[label in named for label in labels] for _, named, _ in lines] * 2)
-    fold = np.concatenate((folds_of(lines),) * 2)
+    lines, texts, truth, fold = material(folder, labels)
     talk = np.array([voice.startswith("objections_talk") for *_, voice in lines] * 2)
     y = np.concatenate((truth, truth.any(1, keepdims=True)), axis=1).astype(np.float64)
     model = sentence_vectors()
-    x = inputs(texts, np.concatenate([model.embed(texts[i : i + 32]) for i in range(0, len(texts), 32)]))
+    x = seen(model, texts)
     other = SecondVectors(file_of(E5, "e5-small-q4.bin", folder=None, cache=Path(tempfile.gettempdir()))).embed(texts)
     mean = other.mean(0)
     second, words = centred(other, mean), words_part(texts)
@@ -162,7 +155,7 @@ def write(
     fitted: list[LogisticRegression], bar: float,
 ) -> None:  # fmt: skip
     columns, rows = np.nonzero(words.T)
-    np.savez_compressed(
+    digest = write_checked(
         SECOND,
         labels=np.array(labels),
         second=np.round(second * 127).astype(np.int8),
@@ -177,8 +170,6 @@ def write(
         least=np.float32(LEAST),
         concepts=np.frombuffer(bytes.fromhex(concepts_digest()), np.uint8),
     )
-    digest = hashlib.sha256(SECOND.read_bytes()).hexdigest()
-    SECOND.with_suffix(".sha256").write_text(f"{digest}  {SECOND.name}\n")
     print(digest)
 
 

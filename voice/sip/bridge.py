@@ -17,7 +17,7 @@ from sippy.SipContact import SipContact
 from sippy.SipURL import SipURL
 from sippy.UA import UA
 
-from voice.sip.browsers import TRANSPORT, gate, is_secure, reachable
+from voice.sip.browsers import TRANSPORT, gate, is_secure, link_of, reachable
 from voice.sip.engine import Engine
 from voice.sip.prompts import CODECS, Prompt
 from voice.sip.sdp import Audio, SdpRefused, audio_of, heard
@@ -155,7 +155,7 @@ class BridgedCall:
         self.sides["caller"].signalled_from = address[0]
         if transport == TRANSPORT:
             self._open_gate("caller")
-            self.sides["caller"].link = str(request.getHFBody("via").params.get("received", ""))
+            self.sides["caller"].link = link_of(request)
         self.sip_id = str(request.getHFBody("call-id"))
         return self.a.recvRequest(request, transaction)
 

@@ -37,6 +37,11 @@ _IPV4: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _SECURE: Final = re.compile(r"^m=audio \d+ (?:UDP/TLS/)?RTP/SAVPF? ", re.M)
 
 
+def link_of(request: Any) -> str:
+    """The name of the connection that a browser's request came by."""
+    return str(request.getHFBody("via").params.get("received", ""))
+
+
 class BrowserDoor(Network_server):  # type: ignore[misc]  # sippy has no types
     """``received``: the transaction manager's. ``gone``: told the name of a connection that ended.
 

@@ -12,6 +12,7 @@ from sippy.SipURL import SipURL
 from sippy.SipWWWAuthenticate import SipWWWAuthenticate
 
 from voice.sip.accounts import Accounts, Phone, Trunk, resolved
+from voice.sip.browsers import TRANSPORT, link_of
 
 _LONGEST_S: Final = 600
 _SHORTEST_S: Final = 30
@@ -158,9 +159,8 @@ class Registrar:
 def _where(request: Any, until: float, agent: str) -> tuple[tuple[str, int], float, str, str, str]:
     """A binding's fields behind its contact."""
     address, transport = request.getSource(2)
-    if transport == "wss":
-        name = str(request.getHFBody("via").params.get("received", ""))
-        return (name, address[1]), until, agent, transport, address[0]
+    if transport == TRANSPORT:
+        return (link_of(request), address[1]), until, agent, transport, address[0]
     return (address[0], address[1]), until, agent, transport, address[0]
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scripts.programs.callers import Server
 from scripts.programs.forks import Twilio, u_law
+from scripts.programs.services import free_port
 from tests.web.browser.people import DATA, ROOT
 from voice.legs.pcm import channels_of
 
@@ -46,10 +47,10 @@ SECRET = "a secret of the dial plan"
 TELNYX = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+@pytest.fixture(scope="module")
+def carrier() -> int:
+    """The port of the other side's trunk."""
+    return free_port(socket.SOCK_DGRAM)
 
 
 @pytest.fixture(scope="session")

@@ -60,12 +60,6 @@ def server(data: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def carrier() -> int:
-    """The port of the other side's trunk."""
-    return free_port()
-
-
-@pytest.fixture(scope="module")
 def phones(data: Path, carrier: int) -> Iterator[PhoneProcess]:
     process = PhoneProcess(data, sip_file(free_port(), carrier))
     yield process

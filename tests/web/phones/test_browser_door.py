@@ -26,11 +26,6 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def carrier() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory, port: int, carrier: int) -> Iterator[PhoneProcess]:
     folder = tmp_path_factory.mktemp("phone")
     certificate(folder)

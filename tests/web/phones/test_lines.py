@@ -144,11 +144,6 @@ def test_no_bytes_break_the_tap(seed: int, voice: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def carrier() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory, carrier: int) -> Iterator[PhoneProcess]:
     text = f"""
 [listen]
