@@ -72,7 +72,7 @@ function NewCall({ blocked }: { blocked: boolean }) {
       <label class="wide">Their name<input name="name" autocomplete="off" maxLength={120} autofocus /></label>
       <label>Number<input name="number" type="tel" autocomplete="off" maxLength={40} /></label>
       <label>Their state<State name="theirs" /></label>
-      <label class="wide">Home or place you will talk about<input name="about" autocomplete="off" maxLength={200} placeholder="5512 Okeechobee Boulevard" /></label>
+      <label class="whole">Home or place you will talk about<input name="about" autocomplete="off" maxLength={200} placeholder="5512 Okeechobee Boulevard" /></label>
       <label class="wide">Your name<input name="agent" autocomplete="off" maxLength={120} defaultValue={known.agent_name} /></label>
       <label>Your state<State name="mine" known={known.agent_state} /></label>
       <button type="submit" class="primary" data-testid="start-call-go" disabled={blocked}>Make the link</button>
