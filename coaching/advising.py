@@ -27,7 +27,7 @@ from coaching.talk import Talk
 from intelligence.conversation.qualification import QualificationSheet, Slot
 from intelligence.conversation.stages import StageTracker
 from intelligence.conversation.turns import Finding, Turn, TurnWord
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript, Transcript, TranscriptRevision, Word, as_written
 
 _TAIL_MIN_WORDS = 4  # a partial turn shorter than this is not read by the modules
 
@@ -64,6 +64,8 @@ class Advising:
         match heard:
             case PartialTranscript():
                 await self._partial(heard)
+            case PausedTranscript():
+                await self._paused(heard)
             case FinalTranscript():
                 await self._final(heard)
             case TranscriptRevision():
@@ -90,14 +92,22 @@ class Advising:
             self._spoke(partial.speaker, said[-1].end_ms, " ".join(w.text for w in said), open_=True)
         if fresh and len(partial.settled) >= _TAIL_MIN_WORDS:
             text = " ".join(w.text for w in partial.settled)
-            turn = Turn(
-                partial.speaker, text, partial.start_ms, partial.settled[-1].end_ms, partial.utterance, True, _words(partial.settled)
-            )
-            found = await self._coaches.feed(turn)
-            await self._modules_off(found.off)
-            # An objection may turn round while its phrase is unfinished; compliance and requests may not wait for its end.
-            sure = [f for f in found.findings if f.family != "objection" or not unfinished(text)]
-            await self._show(self._suggestions.feed(sure, {}, partial.heard_ms), partial.stamps)
+            words = _words(partial.settled)
+            await self._early(Turn(partial.speaker, text, partial.start_ms, words[-1].end_ms, partial.utterance, True, words), partial)
+
+    async def _paused(self, paused: PausedTranscript) -> None:
+        """What the final will say if nothing more is said, judged as if it did: its card need not wait for the end."""
+        text, _ = as_written(paused.words)
+        words = _words(paused.words)
+        await self._early(Turn(paused.speaker, text, paused.start_ms, words[-1].end_ms, paused.utterance, True, words, paused=True), paused)
+
+    async def _early(self, turn: Turn, heard: PartialTranscript | PausedTranscript) -> None:
+        """Cards for a turn that is not over; its final takes back what the rest turns round."""
+        found = await self._coaches.feed(turn)
+        await self._modules_off(found.off)
+        # An objection may turn round while its phrase is unfinished; compliance and requests may not wait for its end.
+        sure = [f for f in found.findings if f.family != "objection" or not unfinished(turn.text)]
+        await self._show(self._suggestions.feed(sure, {}, heard.heard_ms, paused=turn.paused), heard.stamps)
 
     async def _final(self, final: FinalTranscript) -> None:
         live = self._record.live

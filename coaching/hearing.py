@@ -16,7 +16,7 @@ from voice.legs import FramesDropped, Leg, LegHeld, LegItem, LegJoined, LegLeft,
 from voice.listening import SpeakerListener
 from voice.models import Hypothesis, Models, ModelsLost, Window
 from voice.models.whisper import RecogniserFailed
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, of_words
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript, Transcript, TranscriptRevision, of_words
 from voice.windows import WindowQueue, WindowsClosed
 
 _SLOW_MS: Final = 1500  # a final that comes so late is worth a notice
@@ -34,19 +34,27 @@ class Tick:
 
 
 class TranscriptQueue:
-    """Between engine and coaching: 16 finals, then the engine's pump waits; one partial a speaker and one tick, the newest."""
+    """Between engine and coaching: 16 finals, then the engine's pump waits; of a speaker's partial and pause, and of the ticks,
+    only the newest."""
 
     def __init__(self, limit: int = 16) -> None:
         self._finals: asyncio.Queue[FinalTranscript | TranscriptRevision | None] = asyncio.Queue(limit)
         self._partials: dict[str, PartialTranscript] = {}
+        self._paused: dict[str, PausedTranscript] = {}
         self._tick: Tick | None = None
         self._wake, self._drained = asyncio.Event(), asyncio.Event()
 
     async def put(self, transcript: Transcript) -> None:
-        if isinstance(transcript, PartialTranscript):
-            self._partials[transcript.speaker] = transcript
-        else:
-            await self._finals.put(transcript)
+        match transcript:
+            case PartialTranscript():
+                self._partials[transcript.speaker] = transcript
+            case PausedTranscript():
+                self._paused[transcript.speaker] = transcript
+            case FinalTranscript():
+                self._overtaken(transcript)
+                await self._finals.put(transcript)
+            case TranscriptRevision():
+                await self._finals.put(transcript)
         self._wake.set()
 
     def tick(self, audio_ms: int) -> None:
@@ -58,10 +66,12 @@ class TranscriptQueue:
         self._wake.set()
 
     async def get(self) -> Transcript | Tick | None:
-        """Finals first, then partials, then the tick; None at the end."""
+        """Finals first, then pauses, then partials, then the tick; None at the end."""
         while True:
             if not self._finals.empty():
                 return self._finals.get_nowait()
+            if self._paused:
+                return self._paused.pop(next(iter(self._paused)))
             if self._partials:
                 return self._partials.pop(next(iter(self._partials)))
             if self._tick is not None:
@@ -70,6 +80,13 @@ class TranscriptQueue:
             self._wake.clear()
             self._drained.set()
             await self._wake.wait()
+
+    def _overtaken(self, final: FinalTranscript) -> None:
+        """What was known of the utterance before its end need not be read any more."""
+        for waiting in (self._partials, self._paused):
+            open_ = waiting.get(final.speaker)
+            if open_ is not None and open_.utterance == final.utterance:
+                del waiting[final.speaker]
 
     async def drained(self) -> None:
         """Until everything put so far was taken and worked on, and more is asked for."""
@@ -239,6 +256,11 @@ class Hearing:
         match transcript:
             case PartialTranscript():
                 self._bleed.overheard(transcript)
+            case PausedTranscript():
+                own, _ = self._bleed.own(transcript.speaker, transcript.words)
+                if not own:
+                    return
+                transcript = replace(transcript, words=own)
             case FinalTranscript():
                 judgement = self._bleed.feed(transcript)
                 if judgement.on_loudspeaker:

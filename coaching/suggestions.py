@@ -148,14 +148,15 @@ class SuggestionPolicy:
 
     # ---- findings and time become cards
 
-    def feed(self, findings: Sequence[Finding], ids: Mapping[int, str], now_ms: int) -> Changes:
-        """``ids``: id(finding) -> the finding's id in the log, for the card's trace.
+    def feed(self, findings: Sequence[Finding], ids: Mapping[int, str], now_ms: int, *, paused: bool = False) -> Changes:
+        """``ids``: id(finding) -> the finding's id in the log, for the card's trace. ``paused``: a turn that is not over may be, so that
+        its findings need not be surer than those of a turn that is.
 
         Where a machine or a screener answers, nothing else in its words is meant for the agent.
         """
         door = [f for f in findings if f.label in ("voicemail", "call_screening", "do_not_call")]
         for finding in door or findings:
-            self._consider(finding, ids.get(id(finding), ""), now_ms)
+            self._consider(finding, ids.get(id(finding), ""), now_ms, growing=finding.partial and not paused)
         return self.tick(now_ms)
 
     def tick(self, now_ms: int) -> Changes:
@@ -217,14 +218,16 @@ class SuggestionPolicy:
 
     # ---- which card
 
-    def _consider(self, finding: Finding, finding_id: str, now_ms: int) -> None:
+    def _consider(self, finding: Finding, finding_id: str, now_ms: int, *, growing: bool) -> None:
         playbook = self.playbook()
-        least = playbook.policy.least_confidence_partial if finding.partial else playbook.policy.least_confidence
+        least = playbook.policy.least_confidence_partial if growing else playbook.policy.least_confidence
         made = self._answer(finding, playbook) if finding.confidence >= least else None
         if made is None:
             return
         moment, answer = made
-        if (moment == "buying_signal" and now_ms - self._meeting_ms < _MEETING_MS) or not self._sure(moment, finding, now_ms):
+        if moment == "buying_signal" and now_ms - self._meeting_ms < _MEETING_MS:
+            return
+        if not self._sure(moment, finding, now_ms, growing=growing):
             return
         if moment not in LIGHT:
             self._weighty_ms = now_ms
@@ -234,11 +237,11 @@ class SuggestionPolicy:
         card = self._card(moment, finding.label, answer, say, finding.confidence, finding=finding, finding_id=finding_id)
         self._wait(card, saying, now_ms, partial=finding.partial, once=answer.once)
 
-    def _sure(self, moment: str, finding: Finding, now_ms: int) -> bool:
+    def _sure(self, moment: str, finding: Finding, now_ms: int, *, growing: bool) -> bool:
         """Whether what was heard is sure enough for a glance; nothing is asked of compliance and of what a rule saw."""
         if moment not in _SURE:
             return True
-        least = max(_SURE[moment], _SURE_PARTIAL if finding.partial else 0.0)
+        least = max(_SURE[moment], _SURE_PARTIAL if growing else 0.0)
         beside = {c.label for c in self._of(finding.utterance)} - {finding.label}
         if moment == "objection":
             if _PLAIN_QUESTION.match(finding.quote):

@@ -51,14 +51,7 @@ class BleedGuard:
     def feed(self, final: FinalTranscript) -> Judgement:
         """One utterance may hold both: the end of one's own sentence and the answer out of the loudspeaker."""
         speaker: Speaker = final.speaker
-        other: Speaker = "prospect" if speaker == "agent" else "agent"
-        there = (*self._said[other], *self._saying[other])
-        suspects = [w for w in final.words if self._softer(w, speaker, other) and _while_spoken(w, there)]
-        bleed = same_words(suspects, there) >= _SAME_WORDS and (len(suspects) > 1 or len(suspects) == len(final.words))
-        own_db = self._own_db[speaker]
-        # in an utterance with an echo, an echoed word that is not loud is one too: its edges lie beside one's own voice
-        edges = [w for w in echoed(final.words, there) if w.level_db is None or own_db is None or w.level_db <= own_db - _NOT_LOUD_DB]
-        kept = tuple(w for w in final.words if w not in suspects and w not in edges) if bleed else final.words
+        kept, bleed = self.own(speaker, final.words)
         self._leaked[speaker] += bleed
         self._saying[speaker] = ()
         self._said[speaker].extend(kept)
@@ -67,6 +60,17 @@ class BleedGuard:
             own, now = self._own_db[speaker], float(np.percentile(levels, 75))
             self._own_db[speaker] = now if own is None else 0.8 * own + 0.2 * now
         return Judgement(kept, bleed, self._leaked[speaker] >= _RAISED_BY)
+
+    def own(self, speaker: Speaker, words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
+        """The words of an utterance that are this side's own, and whether others leaked into it; nothing is remembered."""
+        other: Speaker = "prospect" if speaker == "agent" else "agent"
+        there = (*self._said[other], *self._saying[other])
+        suspects = [w for w in words if self._softer(w, speaker, other) and _while_spoken(w, there)]
+        bleed = same_words(suspects, there) >= _SAME_WORDS and (len(suspects) > 1 or len(suspects) == len(words))
+        own_db = self._own_db[speaker]
+        # in an utterance with an echo, an echoed word that is not loud is one too: its edges lie beside one's own voice
+        edges = [w for w in echoed(words, there) if w.level_db is None or own_db is None or w.level_db <= own_db - _NOT_LOUD_DB]
+        return (tuple(w for w in words if w not in suspects and w not in edges) if bleed else words), bleed
 
     def _softer(self, word: Word, speaker: Speaker, other: Speaker) -> bool:
         if word.level_db is None:

@@ -3,7 +3,7 @@
 While somebody talks, a partial every ``cadence_ms`` decodes only what is not settled yet, with the settled words as its
 prompt: decoding costs by the word. At the first silence the same is done at once ("tail"), so that the last word shows.
 When the silence lasts, the whole utterance is decoded on speculation: if nothing more is said, that result is the final
-and nothing is decoded twice. An utterance that grows long is read once in full ("settle") and its sound is trimmed
+and nothing is decoded twice; a little before, it goes out as paused, so that advice need not wait for the end. An utterance that grows long is read once in full ("settle") and its sound is trimmed
 behind words that are sure, so that a window stays short however long somebody talks.
 """
 
@@ -19,7 +19,7 @@ from voice.models import Hypothesis, Pass, Window
 from voice.readings import believed, measured
 from voice.rereading import SecondReadings
 from voice.sound import KeptSound
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, Word, as_written
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript, Transcript, Word, as_written
 from voice.utterances import (
     Segmenter,
     SegmenterSettings,
@@ -42,7 +42,8 @@ class ListeningSettings:
     shown in a partial yet, because more sound often changes them, unless they are as probable as ``clear``; from the first
     word less probable than ``doubtful`` on that ended within ``doubt_ms``, a partial waits for more sound as well.
     ``trim_ms``: a longer window is cut behind sure words.
-    ``short_ms``: an utterance up to here is decoded whole at the first silence. ``reread``: finals get a second pass."""
+    ``short_ms``: an utterance up to here is decoded whole at the first silence. ``paused_ms``: silence after which a reading of
+    the whole is given out before its end. ``reread``: finals get a second pass."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
     cadence_ms: int = 600
@@ -55,6 +56,7 @@ class ListeningSettings:
     trim_ms: int = 9000
     keep_ms: int = 2000
     short_ms: int = 2000
+    paused_ms: int = 288
     gap_ms: int = 200  # a jump of the media time longer than this ends the utterance
     reread: bool = False
 
@@ -74,6 +76,7 @@ class _Guess:
     window_end: int
     words: tuple[Word, ...] | None = None
     hypothesis: Hypothesis | None = None
+    told: bool = False  # given out as paused
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class _Utterance:
 class SpeakerListener:
     """feed() frames, get windows; heard() hypotheses, get transcripts; finish() at the end, erase() when consent goes.
 
-    After each of them settled() gives finals that need no further decode, and rereads() windows for a second reading."""
+    After each of them settled() gives what needs no further decode (finals, and what is paused), and rereads() windows for a second reading."""
 
     def __init__(
         self,
@@ -205,14 +208,27 @@ class SpeakerListener:
                 return self._final(utterance, measured(words, window), hypothesis)
 
     def settled(self) -> list[Transcript]:
-        """Finals that need no further decode: an utterance ended whose speculation is back already."""
+        """What needs no further decode: an utterance ended, or paused for a while, whose speculation is back already."""
         done: list[Transcript] = []
         for utterance in self._ready:
             assert utterance.guess is not None
             assert utterance.guess.hypothesis is not None
             done += self._final(utterance, utterance.guess.words or (), utterance.guess.hypothesis)
         self._ready.clear()
+        if (paused := self._paused_reading()) is not None:
+            done.append(paused)
         return done
+
+    def _paused_reading(self) -> PausedTranscript | None:
+        utterance = self._current
+        guess = utterance.guess if utterance is not None else None
+        if utterance is None or guess is None or guess.told or self._segmenter.silent_ms < self._settings.paused_ms:
+            return None
+        if not guess.words or guess.hypothesis is None:
+            return None
+        guess.told = True
+        words = (*utterance.before, *guess.words)
+        return PausedTranscript(utterance.id, self._speaker, words[0].start_ms, utterance.heard_ms, words, guess.hypothesis.stamps)
 
     def rereads(self) -> list[Window]:
         """Finals to be read once more, by a larger model, when there is time."""

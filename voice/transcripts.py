@@ -39,6 +39,20 @@ class PartialTranscript:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedTranscript:
+    """The speaker has been silent for a while, but not long enough for an end: ``words`` are all of the utterance so far, and
+    its final will say just that unless they go on. There is nothing new to show in it; it is there to be judged early.
+    """
+
+    utterance: str
+    speaker: Speaker
+    start_ms: int
+    heard_ms: int  # media time up to which sound was decoded
+    words: tuple[Word, ...]
+    stamps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class FinalTranscript:
     """A finished utterance. ``text`` is as people write it; ``spoken`` is the spoken form where it differs."""
 
@@ -60,7 +74,7 @@ class TranscriptRevision:
     final: FinalTranscript
 
 
-Transcript: TypeAlias = PartialTranscript | FinalTranscript | TranscriptRevision
+Transcript: TypeAlias = PartialTranscript | PausedTranscript | FinalTranscript | TranscriptRevision
 
 
 def of_words(final: FinalTranscript, words: tuple[Word, ...]) -> FinalTranscript:

@@ -81,6 +81,11 @@ class Segmenter:
         return self._start is not None
 
     @property
+    def silent_ms(self) -> int:
+        """How long nothing has been said in the open utterance."""
+        return self._silent_ms if self._start is not None else 0
+
+    @property
     def sample(self) -> int:
         return self._sample
 

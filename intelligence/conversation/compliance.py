@@ -57,7 +57,7 @@ class ComplianceDetector:
                 named = next((r for r in broken if r.label == label), None)
                 if named is not None and max(confidence, float(table[row, column])) < max(threshold, RULE_CONFIDENCE):
                     best, rule, confidence = row, named, RULE_CONFIDENCE
-            bar = min(threshold + PARTIAL_EXTRA, _MOST_PARTIAL) if turn.partial else threshold
+            bar = min(threshold + PARTIAL_EXTRA, _MOST_PARTIAL) if turn.growing else threshold
             if confidence >= bar:
                 found.append(_finding(turn, label, texts[best], confidence, rule or nearest_rule(words[best], label)))
         return sorted(found, key=lambda f: -f.confidence)

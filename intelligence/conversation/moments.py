@@ -77,7 +77,7 @@ class MomentDetector:
         if turn.speaker == "agent":
             if not turn.partial:
                 self._listened(turn, so_far)
-            return [] if turn.partial else self._wrong(turn, so_far)
+            return [] if turn.growing else self._wrong(turn, so_far)
         if turn.speaker != "prospect":
             return []
         found = self._answered(turn) or self._market(turn) or self._grieving(turn) or self._thinking(turn)
@@ -96,14 +96,14 @@ class MomentDetector:
         return []
 
     def _market(self, turn: Turn) -> list[Finding]:
-        market = None if turn.partial else _MARKET.search(turn.text)
+        market = None if turn.growing else _MARKET.search(turn.text)
         if market is None or not _ASKS.search(turn.text):
             return []
         return [_moment("market_named", turn, market.group(), "asks about or cites the market", 0.7)]
 
     def _grieving(self, turn: Turn) -> list[Finding]:
         """A death or an illness in the family is acknowledged before anything else is said."""
-        grief = None if turn.partial else _GRIEF.search(turn.text)
+        grief = None if turn.growing else _GRIEF.search(turn.text)
         return [] if grief is None else [_moment("fear_or_pressure", turn, grief.group(), "speaks of a loss or an illness", 0.85)]
 
     def _thinking(self, turn: Turn) -> list[Finding]:

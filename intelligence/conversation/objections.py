@@ -112,7 +112,7 @@ class ObjectionDetector:
             return []
         texts, _ = with_pairs(reading)
         table = self._first(reading)
-        heard = (table - self._head.partial).max(axis=1) if reading.turn.partial else table.max(axis=1) - self._second.least
+        heard = (table - self._head.partial).max(axis=1) if reading.turn.growing else table.max(axis=1) - self._second.least
         doubtful: list[str] = []
         for row in np.argsort(-heard, kind="stable"):
             if heard[row] < 0:
@@ -126,7 +126,7 @@ class ObjectionDetector:
             return []
         texts, _ = with_pairs(reading)
         table = self._first(reading)
-        bars = np.repeat((self._head.partial if turn.partial else self._head.thresholds)[None], len(texts), axis=0)
+        bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
@@ -171,7 +171,7 @@ class ObjectionDetector:
             return set()
         answers = self._second.probabilities([as_money(texts[r]) for r in rows], np.stack([vectors[texts[r]] for r in rows]))
         for row, answer in zip(rows, answers, strict=True):
-            if reading.turn.partial:
+            if reading.turn.growing:
                 answer = np.where(table[row] >= bars[row], answer, 0.0)
             elif table[row].max() < self._second.least:
                 continue  # asked about for the sake of a pair; the first head hears nothing in it alone

@@ -54,7 +54,7 @@ class ProtectedQuestionDetector:
         texts, vectors = spans(reading)
         words = [neutral(text) for text in texts]
         table = self._head.probabilities(words, vectors, columns(words))
-        over = np.where(table >= self._head.thresholds + (PARTIAL_EXTRA if turn.partial else 0.0), table, 0.0)
+        over = np.where(table >= self._head.thresholds + (PARTIAL_EXTRA if turn.growing else 0.0), table, 0.0)
         row, column = np.unravel_index(int(np.argmax(over)), over.shape)
         if over[row, column] <= 0.0:
             return []

@@ -76,11 +76,11 @@ class SignalDetector:
         found: list[Finding] = []
         for column, name in enumerate(self._head.labels):
             label = "motivation" if name.startswith(REASON) else name
-            if (turn.partial and label not in _ON_PARTIALS) or (listens and label != "appointment"):
+            if (turn.growing and label not in _ON_PARTIALS) or (listens and label != "appointment"):
                 continue
             best = int(np.argmax(table[:, column]))
             confidence = float(table[best, column])
-            bar = float(self._head.thresholds[column]) + (_PARTIAL_EXTRA if turn.partial else 0.0)
+            bar = float(self._head.thresholds[column]) + (_PARTIAL_EXTRA if turn.growing else 0.0)
             if _read(label, values):
                 bar = min(bar, _READ_BAR)
             if confidence < min(bar, 0.95):

@@ -25,7 +25,9 @@ class TurnWord:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One speaker's words. A live turn that is not over yet has ``partial=True`` and holds settled words only."""
+    """One speaker's words. A live turn that is not over yet has ``partial=True`` and holds settled words only, or with
+    ``paused=True`` all that was said before a silence that may be its end: then it is judged like a turn that is over.
+    """
 
     speaker: Speaker
     text: str
@@ -34,6 +36,12 @@ class Turn:
     utterance: str = ""
     partial: bool = False
     words: tuple[TurnWord, ...] = ()  # empty for text that nobody recognised (e-mails, files)
+    paused: bool = False
+
+    @property
+    def growing(self) -> bool:
+        """More is likely to be said: what is heard in it must be surer."""
+        return self.partial and not self.paused
 
 
 @dataclass(frozen=True, slots=True)

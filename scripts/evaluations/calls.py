@@ -28,7 +28,7 @@ from coaching.record import MemoryLog, Record
 from coaching.state import CallState
 from scripts.evaluations.labels import parser_of
 from voice.legs.recording import RecordingLeg
-from voice.transcripts import FinalTranscript, PartialTranscript, Word
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript, Word
 from web.compose import Machine
 from web.settings import Settings
 
@@ -36,7 +36,8 @@ WORD_MS = 60_000 / 160
 BETWEEN_MS = 500
 SETTLES_MS = 500  # behind the last word said
 PARTIAL_MS = 480  # between partials
-ENDPOINT_MS = 500  # until an utterance is final
+PAUSED_MS = 340  # until all of an utterance has been read, on speculation
+ENDPOINT_MS = 500  # until it is final
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ async def coached(machine: Machine, call: dict[str, Any], *, paced: bool) -> See
     advising = Advising(record, parts.coaches, parts.suggestions, parts.sheet, parts.stages, lambda _: None)
     seen = Seen(laid_out(call["turns"]))
 
-    async def feed(item: FinalTranscript | PartialTranscript | Tick, now_ms: int) -> None:
+    async def feed(item: FinalTranscript | PausedTranscript | PartialTranscript | Tick, now_ms: int) -> None:
         record.live.audio_ms = max(record.live.audio_ms, now_ms)
         began, before = time.perf_counter(), len(log.events)
         await advising.feed(item)
@@ -103,10 +104,12 @@ async def coached(machine: Machine, call: dict[str, Any], *, paced: bool) -> See
     clock = 0
     for turn in seen.turns:
         words, utterance = turn.words(), f"{turn.speaker[0]}{turn.start_ms}"
-        for now in range(turn.start_ms + PARTIAL_MS, turn.end_ms + ENDPOINT_MS, PARTIAL_MS):
+        for now in range(turn.start_ms + PARTIAL_MS, turn.end_ms + PAUSED_MS, PARTIAL_MS):
             settled = tuple(w for w in words if w.end_ms <= now - SETTLES_MS)
             tail = tuple(w for w in words if now - SETTLES_MS < w.end_ms <= now)
             await feed(PartialTranscript(utterance, turn.speaker, turn.start_ms, min(now, turn.end_ms), settled, tail), now)  # type: ignore[arg-type]  # agent or prospect
+        clock = turn.end_ms + PAUSED_MS
+        await feed(PausedTranscript(utterance, turn.speaker, turn.start_ms, clock, words), clock)  # type: ignore[arg-type]  # as above
         clock = turn.end_ms + ENDPOINT_MS
         await feed(FinalTranscript(utterance, turn.speaker, turn.start_ms, turn.end_ms, words, turn.text), clock)  # type: ignore[arg-type]  # as above
         await feed(Tick(clock + 250), clock + 250)
@@ -246,6 +249,8 @@ def files_of(path: Path) -> list[Path]:
 async def main() -> None:
     arguments = parser_of(__doc__).parse_args()
     calls = [json.loads(file.read_text()) for file in files_of(arguments.file)]
+    if not calls:
+        raise SystemExit(f"{arguments.file}: no .json file of a call in this folder")
     machine = await Machine.open(Settings.read(), process=False)
     rows, slots, stages, took, predictions = {}, [0, 0], [0, 0], list[float](), list[dict[str, Any]]()
     try:

@@ -20,7 +20,7 @@ from voice.models.engine import EngineSettings
 from voice.models.onnx import SpeechModel
 from voice.models.process import open_models
 from voice.models.weights import SILERO, file_of
-from voice.transcripts import FinalTranscript, PartialTranscript, Transcript, TranscriptRevision, Word
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript, Transcript, TranscriptRevision, Word
 from voice.vad import SpeechDetector
 from voice.windows import WindowQueue, WindowsClosed
 
@@ -51,6 +51,8 @@ class Printer:
     def transcript(self, transcript: Transcript) -> None:
         at = {"t_wall_since_start": round(time.monotonic() - self.began, 3), "audio_time_fed": round(self.fed, 3)}
         match transcript:
+            case PausedTranscript():
+                pass  # its words are on the screen
             case PartialTranscript():
                 text = " ".join(w.text for w in (*transcript.settled, *transcript.open_tail))
                 self.say({"kind": "partial", **at, "text": text})

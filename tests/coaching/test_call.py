@@ -27,6 +27,7 @@ from tests.scripted_call import (
     Cue,
     Cued,
     ScriptedLeg,
+    Silence,
     Stage,
     agent,
     changes,
@@ -66,6 +67,31 @@ async def test_a_module_that_raises_is_switched_off_and_the_call_goes_on() -> No
     assert [c.label for c in shown(played.events)] == ["price"]
     assert broken.failed == 1  # nothing reached it any more
     assert played.call.state.ended is not None
+
+
+async def test_a_card_need_not_wait_for_the_end_of_the_silence() -> None:
+    """What is not sure enough in mid-sentence is a card once the speaker has paused, before the final is in the log, and only one."""
+    unsure = Cued(PRICE, confidence=0.75)
+    played = await play([*SCENE], Stage([unsure]))
+    order = [type(e.event) for e in played.events if isinstance(e.event, SuggestionShown | UtteranceFinal)]
+    assert order == [UtteranceFinal, SuggestionShown, UtteranceFinal]
+    assert changes(played.events) == []
+
+
+async def test_a_card_of_a_pause_is_taken_back_when_they_turn_it_round() -> None:
+    """They go on after the pause, and the whole says otherwise: the card greys."""
+
+    class Turned(Cued):
+        def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
+            return [] if "not" in reading.turn.text else super().feed(reading, so_far)
+
+    played = await play(
+        [agent("Hi Marcus."), prospect("That is too much money."), Silence(-120), prospect("is what I did not say."), silence(1500)],
+        Stage([Turned(PRICE, confidence=0.75)]),
+    )
+    assert [c.label for c in shown(played.events)] == ["price"]
+    assert [change for _, change in changes(played.events)] == ["taken_back"]
+    assert [e.text for e in of_type(played.events, UtteranceFinal)][-1] == "That is too much money. is what I did not say."
 
 
 class Doubter:

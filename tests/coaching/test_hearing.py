@@ -17,7 +17,7 @@ from voice.legs import LegItem, LegJoined, LegLeft
 from voice.listening import ListeningSettings, SpeakerListener
 from voice.models import HeardWord, Hypothesis, ModelsLost, Vectors, Window
 from voice.models.whisper import RecogniserFailed
-from voice.transcripts import FinalTranscript, PartialTranscript
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript
 from voice.vad import SpeechDetector
 
 
@@ -48,6 +48,17 @@ async def test_of_partials_the_newest_waits() -> None:
     await queue.put(partial("prospect", 9))
     got = [await queue.get(), await queue.get()]
     assert [(p.speaker, p.heard_ms) for p in got if isinstance(p, PartialTranscript)] == [("agent", 3), ("prospect", 9)]
+
+
+async def test_a_final_overtakes_what_was_known_before() -> None:
+    """A pause and a partial of the same utterance that still wait are not read after its final; others are."""
+    queue = TranscriptQueue()
+    await queue.put(PartialTranscript("u1", "prospect", 0, 900, (), ()))
+    await queue.put(PausedTranscript("u1", "prospect", 0, 1300, ()))
+    await queue.put(PausedTranscript("u0", "agent", 0, 1300, ()))
+    await queue.put(final(1))
+    queue.tick(10)
+    assert [type(await queue.get()) for _ in range(3)] == [FinalTranscript, PausedTranscript, Tick]
 
 
 async def test_finals_wait_when_coaching_is_behind() -> None:

@@ -18,6 +18,16 @@ def test_a_soft_late_copy_is_bleed() -> None:
     assert guard.feed(said("agent", "we want to sell in spring", 5150, -34.0)).bleed
 
 
+def test_an_echo_is_taken_out_before_its_end_too() -> None:
+    """What a side has said so far can be asked for, and asking changes nothing that is known."""
+    guard = BleedGuard()
+    guard.feed(said("agent", "good morning this is Ann", 0, -20.0))
+    guard.feed(said("prospect", "we want to sell in spring", 5000, -20.0))
+    echo = said("agent", "we want to sell in spring", 5150, -34.0)
+    assert [guard.own("agent", echo.words) for _ in range(3)] == [((), True)] * 3
+    assert not guard.feed(echo).on_loudspeaker
+
+
 def test_a_sentence_repeated_later_is_no_bleed() -> None:
     """An agent who repeats what the prospect said stays in the transcript."""
     guard = BleedGuard()

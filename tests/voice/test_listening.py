@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from voice.frames import AudioFrame
 from voice.listening import Hints, ListeningSettings, SpeakerListener
 from voice.models import HeardWord, Hypothesis, Window
-from voice.transcripts import FinalTranscript, PartialTranscript, TranscriptRevision
+from voice.transcripts import FinalTranscript, PartialTranscript, PausedTranscript, TranscriptRevision
 from voice.vad import SpeechDetector
 
 FRAME = 320
@@ -82,6 +82,39 @@ def test_the_decode_of_the_first_silence_is_the_final() -> None:
     assert isinstance(final, FinalTranscript)
     assert final.text == "we like it"
     assert microphone.listener.settled() == []
+
+
+def test_a_silence_that_lasts_gives_the_reading_before_the_end() -> None:
+    """Once, with all the words that the final has, and not before the silence has lasted."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (guess,) = [w for w in microphone.is_silent(200) if w.purpose == "speculative"]
+    microphone.listener.heard(guess, read(guess, "we like it"))
+    assert microphone.listener.settled() == []
+    microphone.is_silent(160)
+    (paused,) = microphone.listener.settled()
+    assert isinstance(paused, PausedTranscript)
+    microphone.is_silent(40)
+    assert microphone.listener.settled() == []
+    microphone.is_silent(600)
+    (final,) = microphone.listener.settled()
+    assert isinstance(final, FinalTranscript)
+    assert (paused.utterance, paused.words) == (final.utterance, final.words)
+
+
+def test_a_speaker_who_goes_on_has_not_paused() -> None:
+    """A reading that came back while somebody speaks again is no pause; the next silence gives the longer one."""
+    microphone = Microphone()
+    microphone.speaks(1500)
+    (guess,) = [w for w in microphone.is_silent(200) if w.purpose == "speculative"]
+    microphone.listener.heard(guess, read(guess, "we like"))
+    microphone.speaks(1000)
+    assert microphone.listener.settled() == []
+    (last,) = [w for w in microphone.is_silent(360) if w.purpose == "speculative"]
+    microphone.listener.heard(last, read(last, "we like it a lot"))
+    (paused,) = microphone.listener.settled()
+    assert isinstance(paused, PausedTranscript)
+    assert [w.text for w in paused.words] == ["we", "like", "it", "a", "lot"]
 
 
 def test_a_late_guess_is_the_final_as_soon_as_it_is_back() -> None:

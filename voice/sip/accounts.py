@@ -36,7 +36,7 @@ class Listen(_Part):
 
 
 class Wss(_Part):
-    """Browsers' telephones. ``certificate``, ``key``: PEM files. ``closed_s``: a call whose page has no connection and gives no sound
+    """Browsers' telephones. ``certificate``, ``key``: PEM files, from the folder of this file. ``closed_s``: a call whose page has no connection and gives no sound
     for so long is over."""
 
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -127,7 +127,7 @@ def read(file: Path) -> Accounts:
         text = file.read_text()
         if len(text) > _MOST:
             raise SipRefused(f"{file}: larger than {_MOST // 1024} KB")
-        return Accounts.model_validate(tomllib.loads(text))
+        accounts = Accounts.model_validate(tomllib.loads(text))
     except FileNotFoundError as failure:
         raise SipRefused(f"There is no {file}. docs/phones.md shows what stands in it.") from failure
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
@@ -135,6 +135,11 @@ def read(file: Path) -> Accounts:
     except ValidationError as failure:
         wrong = (f"{file}: {'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in failure.errors(include_input=False)[:5])
         raise SipRefused("\n".join(wrong)) from failure
+    if accounts.wss is not None:
+        folder = file.absolute().parent  # this process works in another one
+        found = {"certificate": folder / accounts.wss.certificate, "key": folder / accounts.wss.key}
+        accounts = accounts.model_copy(update={"wss": accounts.wss.model_copy(update=found)})
+    return accounts
 
 
 def resolved(host: str, port: int = 5060) -> tuple[str, int]:

@@ -37,8 +37,8 @@ media = {media_ports(20)}
 when_away = "connect"
 [wss]
 port = {port}
-certificate = "{folder}/cert.pem"
-key = "{folder}/key.pem"
+certificate = "cert.pem"
+key = "key.pem"
 [[phone]]
 user = "dana"
 password = "{PASSWORD}"
