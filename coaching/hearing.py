@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from coaching.earshot import Doubt, Earshot
 from coaching.events import ClockChanged, GapMarked, LegChanged, Speaker
 from coaching.record import Record
 from voice.bleed import BleedGuard
@@ -115,6 +116,7 @@ class Hearing:
         self._windows = WindowQueue()
         self._listeners: dict[Speaker, SpeakerListener] = {}
         self._bleed = BleedGuard()
+        self._earshot = Earshot()
         self._leaked: set[str] = set()  # utterances that were the other side's voice
         self._ticked_ms = 0
 
@@ -146,6 +148,7 @@ class Hearing:
         """Consent is gone: no sound that waits, no open utterance."""
         await self._windows.erase()
         self._bleed.erase()
+        self._earshot.erase()
         for listener in self._listeners.values():
             listener.erase()
 
@@ -172,6 +175,8 @@ class Hearing:
         if live.audio_ms - self._ticked_ms >= _TICK_MS:
             self._ticked_ms = live.audio_ms
             self.transcripts.tick(live.audio_ms)
+            if self._record.listening_to("agent"):
+                await self._doubt(self._earshot.tick(live.audio_ms))
         if not self._record.listening_to(speaker):
             return  # the gate is shut: no recogniser hears this frame, nothing keeps it
         self._keep(frame)
@@ -268,9 +273,15 @@ class Hearing:
                 if judgement.bleed:
                     self._leaked.add(transcript.utterance)
                     transcript = of_words(transcript, judgement.kept)
+                else:
+                    await self._doubt(self._earshot.feed(transcript))
             case TranscriptRevision() if transcript.final.utterance in self._leaked:
                 return
         await self.transcripts.put(transcript)
+
+    async def _doubt(self, doubts: list[Doubt]) -> None:
+        for doubt in doubts:
+            await self._record.notice(doubt.notice, speaker=doubt.speaker, clear=not doubt.stands)
 
     async def _hypothesis(self, listener: SpeakerListener, window: Window) -> Hypothesis | None:
         """The engine's answer, asked again when it died meanwhile; None when nobody waits for it any more."""

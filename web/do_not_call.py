@@ -15,8 +15,11 @@ from web.tables import calls, contacts, do_not_call, do_not_call_removed
 
 
 def plain(number: str) -> str:
-    """The digits that two spellings of a US number share: "+1 (312) 555-0100" and "312.555.0100" are one."""
+    """What two spellings of a number share: "+1 (312) 555-0100" and "312.555.0100" are one. A number from abroad keeps its "+", or
+    +65 6123 4567 would be (656) 123-4567."""
     digits = re.sub(r"\D", "", number)
+    if number.lstrip().startswith("+") and digits[:1] != "1":
+        return f"+{digits}" if digits else ""
     return digits[1:] if len(digits) == 11 and digits[0] == "1" else digits
 
 

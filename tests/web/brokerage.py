@@ -65,11 +65,15 @@ class Agent:
                     found.append(child)
         return found
 
+    def processes(self) -> list[int]:
+        """The worker itself, its engine, its jobs and those that wait to be one."""
+        assert self.process is not None
+        return [self.process.pid, *children(self.process.pid)]
+
     def cpu_s(self) -> float:
         """CPU seconds of the worker, its jobs and its engine so far."""
-        assert self.process is not None
         total = 0.0
-        for pid in (self.process.pid, *children(self.process.pid)):
+        for pid in self.processes():
             with contextlib.suppress(OSError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
                 total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from coaching.events import CallStarted, Contact, FindingNoted, OutcomeChosen
-from web.do_not_call import listed, plain
+from web.do_not_call import listed, plain, put_on
 from web.log import CallLog
 from web.store import Store
 from web.tables import do_not_call
@@ -77,3 +77,11 @@ async def test_a_call_without_a_number_lists_nobody(store: Store) -> None:
 def test_one_number_has_many_spellings(number: str) -> None:
     """They are one entry of the list."""
     assert plain(number) == "3125550100"
+
+
+async def test_a_number_from_abroad_is_not_the_us_number_of_the_same_digits(store: Store) -> None:
+    """+65 6123 4567 asked not to be called; (656) 123-4567 did not."""
+    await put_on(store, "+65 6123 4567", "a letter")
+    assert await listed(store, "+6561234567")
+    assert not await listed(store, "(656) 123-4567")
+    assert not await listed(store, "+16561234567")

@@ -1,14 +1,25 @@
 """How late words and cards come in a room, beside the same call without one. Not part of the test run: two calls in real time,
-one after the other, and figures instead of bounds. Run it with scripts/test tests/web/browser/measure_rooms.py -s."""
+one after the other, and figures instead of bounds. Run it with scripts/test tests/web/browser/measure_rooms.py -s.
+
+The prospect is flite (Debian's package) and does nothing but object; the coach's budget is opened wide, so that there are cards
+enough for a figure."""
 
 import asyncio
 import json
+import os
+import re
 import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 from playwright.async_api import Page, WebSocket
 
+from coaching.playbook import DEFAULT_PLAYBOOK
+from scripts.evaluations.spoken import VOICES, spoken
 from scripts.programs.callers import Server
 from tests.services import livekit, postgres, redis  # noqa: F401  fixtures
 from tests.web.brokerage import Brokerage, tell
@@ -17,7 +28,22 @@ from tests.web.browser.people import signed_in, stranger
 from tests.web.browser.test_rooms import brokerage, in_a_call  # noqa: F401  a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.livekit, pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(900)]
-TALK_S: Final = 60.0
+TALK_S: Final = 240.0
+_PAUSE_S: Final = 3.0
+_OBJECTIONS: Final = (
+    "Honestly, that is way more money than we wanted to spend.",
+    "I would have to talk to my wife before we decide anything.",
+    "We already have an agent and we are happy with her.",
+    "Six percent is too much commission, another agent does it for four.",
+    "I think I want to wait until the spring, we are in no hurry.",
+    "I have heard bad things about your company, I do not trust you.",
+    "I want to think about it, let me call you back.",
+    "We will just sell it ourselves, we do not need an agent.",
+    "With rates this high I do not think we can get a loan.",
+    "The market is going to crash, prices will come down.",
+    "I do not like the neighborhood, it is too far from my work.",
+    "The house is too small for us and the kitchen is really old.",
+)
 
 # When this page's microphone was loud last, and when it fell silent: wall-clock milliseconds of each end of speech.
 _ENDS: Final = """
@@ -41,6 +67,33 @@ _ENDS: Final = """
   };
 })();
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def generous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every process of this measurement coaches without a budget."""
+    text = DEFAULT_PLAYBOOK.read_text()
+    for name, value in (("cards_per_minute", 20), ("cards_per_ten_minutes", 100), ("cooldown_s", 0)):
+        text = re.sub(rf"(?m)^{name} = \d+", f"{name} = {value}", text, count=1)
+    file = tmp_path_factory.mktemp("playbook") / "generous.toml"
+    file.write_text(text)
+    os.environ["SOTTOVOCE_PLAYBOOK"] = str(file)
+    yield
+    del os.environ["SOTTOVOCE_PLAYBOOK"]
+
+
+@pytest.fixture(scope="session")
+def objector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A microphone in which one objection follows the other: WAV, 16 kHz."""
+    folder = tmp_path_factory.mktemp("objector")
+    pause = np.zeros(int(_PAUSE_S * 16_000), np.int16)
+    sound = [part for n, line in enumerate(_OBJECTIONS) for part in (spoken(line, VOICES[n % 2], folder), pause)]
+    with wave.open(str(folder / "objector.wav"), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16_000)
+        out.writeframes(np.concatenate(sound).tobytes())
+    return folder / "objector.wav"
 
 
 class Shown:
@@ -73,9 +126,9 @@ class Shown:
         return words, after("suggestion_shown", lambda e: e["card"]["quote_speaker"] == "prospect")
 
 
-async def _talk(server: Server, launch: Launch) -> tuple[list[float], list[float]]:
+async def _talk(server: Server, launch: Launch, objector: Path) -> tuple[list[float], list[float]]:
     agent = await (await signed_in(await launch("fake_mic_agent.wav", loop=True), server)).new_page()
-    prospects = await stranger(await launch("fake_mic_prospect.wav", loop=True))
+    prospects = await stranger(await launch(str(objector), loop=True))
     await prospects.add_init_script(_ENDS)
     prospect, shown = await prospects.new_page(), Shown(agent)
     await in_a_call(agent, prospect, server)
@@ -90,10 +143,11 @@ async def test_a_room_beside_two_browsers(
     brokerage: Brokerage,  # noqa: F811
     server: Server,
     launch: Launch,
+    objector: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Both calls give words; the figures are printed."""
-    (words, card), (plain_words, plain_card) = await _talk(brokerage.servers[0], launch), await _talk(server, launch)
+    (words, card), (plain_words, plain_card) = await _talk(brokerage.servers[0], launch, objector), await _talk(server, launch, objector)
     with capsys.disabled():
         for what, room, plain in (("last word", words, plain_words), ("card", card, plain_card)):
             tell(f"{what}: in a room {_figures(room)}; browser to browser {_figures(plain)}")
