@@ -14,7 +14,7 @@ from web.api import conversations, more, rooms
 from web.api import phones as phones_api
 from web.auth import LINK_S, SEAT, SESSION, SESSION_S, Doors
 from web.bus import open_bus
-from web.calls import Calls, NotLive, RunsElsewhere, UnknownCall
+from web.calls import Calls, NotLive, RunsElsewhere
 from web.commands import NotAnswered
 from web.compose import Machine, open_claude
 from web.database import StoreAway
@@ -27,6 +27,7 @@ from web.phones.link import PhoneLink
 from web.phones.routes import router as carriers_router
 from web.phones.ways import Ways
 from web.problems import install, problem
+from web.running import UnknownCall
 from web.settings import Settings
 from web.store import Store
 

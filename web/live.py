@@ -12,10 +12,11 @@ from coaching.events import Logged
 from voice.legs import LegRefused
 from voice.legs.webrtc_peer import WebRtcLeg
 from web.auth import SEAT, Doors
-from web.calls import Calls, LiveCall
+from web.calls import Calls
 from web.commands import NotAnswered
 from web.database import StoreAway
 from web.log import Replaced, TooSlow, Viewer
+from web.running import LiveCall
 from web.store import PAGE
 
 NOT_SIGNED_IN: Final = 4001

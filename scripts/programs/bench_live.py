@@ -116,6 +116,7 @@ class Times:
     last_words: list[float]
     finals: list[float]
     cards: list[float]
+    objections: list[float]  # those of the cards that answer one
     spoken: int
     unseen: int
     hops: dict[str, list[float]]
@@ -168,16 +169,18 @@ def times_of(received: Received, words: dict[str, list[Spoken]], zero: float, se
     everything = [w for spoken in words.values() for w in spoken if w.end_ms <= seconds * 1000]
     seen = [w for w in everything if w.shown is not None]
     finals = [at * 1000 - max(w.end_ms for w in said) for at, said in page.finals.values() if said]
-    cards = []
+    cards, objections = list[float](), list[float]()
     for at, card in page.cards:
         final = page.finals.get(card["utterance"])
         if final and final[1]:
             cards.append(at * 1000 - max(w.end_ms for w in final[1]))
+            objections += cards[-1:] if card["moment"] == "objection" else []
     return Times(
         [w.shown * 1000 - w.end_ms for w in seen if w.shown is not None],
         [w.shown * 1000 - w.end_ms for w in seen if w.last and w.shown is not None],
         finals,
         cards,
+        objections,
         len(everything),
         len(everything) - len(seen),
         hops(received),
@@ -212,13 +215,15 @@ async def measure(options: argparse.Namespace, server: Server) -> dict[str, Any]
     for hop in sorted({h for run in runs for h in run.hops}):
         print(f"  {hop:44} {quantiles([v for run in runs for v in run.hops.get(hop, [])])}")
     print(f"  reference words {sum(r.spoken for r in runs)}, never shown as spoken {sum(r.unseen for r in runs)}")
-    cards = [v for run in runs for v in run.cards]
+    cards, objections = [v for run in runs for v in run.cards], [v for run in runs for v in run.objections]
     return {
         "last_word_ms": quantiles([v for run in runs for v in run.last_words]),
         "word_ms": quantiles([v for run in runs for v in run.words]),
         "final_ms": quantiles([v for run in runs for v in run.finals]),
         "card_ms": quantiles(cards),
         "cards": len(cards),
+        "objection_cards": len(objections),
+        "before_the_last_word": sum(v < 0 for v in objections),
         "cpu_per_audio_s": None if np.isnan(spent) else round(spent / (seconds * options.calls), 3),
     }
 

@@ -16,7 +16,6 @@ import structlog
 
 from voice.legs.livekit_room import RoomLeg
 from web.bus import open_bus
-from web.calls import Calls, LiveCall
 from web.compose import Machine, detectors, open_claude
 from web.database import StoreAway
 from web.holding import Holder
@@ -24,6 +23,7 @@ from web.leases import Lease, TakenOver
 from web.livekit import WHISPER
 from web.livekit.server import Rooms, RoomsAway, RoomsRefused
 from web.livekit.tether import Tether
+from web.running import LiveCall, Running
 from web.settings import Settings
 from web.store import Store
 
@@ -72,12 +72,12 @@ async def _coach(context: Any, settings: Settings, jobs: Path, call: str, seen: 
         machine.claude = open_claude(settings, store)
         if machine.claude is not None:
             opened.push_async_callback(machine.claude.aclose)
-        calls = Calls(settings, store, machine, holder)
+        calls = Running(settings, store, machine, holder)
         opened.push_async_callback(calls.close)
         await _run(context, calls, lease, tether, rooms)
 
 
-async def _run(context: Any, calls: Calls, lease: Lease, tether: Tether, rooms: Rooms) -> None:
+async def _run(context: Any, calls: Running, lease: Lease, tether: Tether, rooms: Rooms) -> None:
     heard: asyncio.Queue[tuple[str, ...]] = asyncio.Queue(100)
     legs: list[RoomLeg] = []
 

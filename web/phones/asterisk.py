@@ -14,12 +14,13 @@ from uuid import UUID, uuid4
 
 from coaching.consent import ConsentRefused
 from voice.legs.audiosocket import AudioSocketLeg, AudioSocketServer
-from web.calls import Calls, LiveCall
+from web.calls import Calls
 from web.database import StoreAway
 from web.phones.dialing import may_dial
 from web.phones.identity import Direction, Party, Sides, started
 from web.phones.signatures import same
 from web.phones.ways import Ways
+from web.running import LiveCall
 
 _MOST: Final = 200
 _WAIT_S: Final = 600.0  # a call that was announced and never answered

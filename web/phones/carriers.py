@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from coaching.consent import ConsentRefused
 from voice.legs import LegRefused
 from voice.legs.media_streams import MediaStreamLeg, StreamStarted, StreamStopped, stream_message
-from web.calls import Calls, LiveCall
+from web.calls import Calls
 from web.database import StoreAway
 from web.phones.answers import Announcement, Carrier, Stream, connected, nothing, refused, whispered
 from web.phones.dialing import may_dial
@@ -30,6 +30,7 @@ from web.phones.plan import Plan
 from web.phones.signatures import from_telnyx, from_twilio, telnyx_key
 from web.phones.tickets import Ticket, Tickets
 from web.phones.ways import Ways
+from web.running import LiveCall
 
 logger = structlog.get_logger()
 
