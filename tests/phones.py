@@ -40,6 +40,14 @@ def need_phones() -> None:
             pytest.skip(f"{program} is missing (apt-get install {package}; scripts/test --system does)")
 
 
+def need_edge() -> None:
+    need_phones()
+    files = {"kamailio": "sbin/kamailio", "kamailio-tls-modules": "lib/*/kamailio/modules/tls.so", "rtpengine-daemon": "bin/rtpengine"}
+    for package, file in files.items():
+        if not list(Path("/usr").glob(file)):
+            pytest.skip(f"/usr/{file} is missing (apt-get install {package}; scripts/test --system does)")
+
+
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
     return services.free_port(kind)
 
@@ -155,22 +163,40 @@ class Baresip(Process):
     """A softphone that registers as ``user`` at ``server`` (host:port), speaks ``speech`` and writes what it hears."""
 
     def __init__(
-        self, folder: Path, user: str, server: str, speech: Path, *, dial: str = "", for_s: int = 60, codec: str = "PCMU/8000/1"
-    ) -> None:
+        self, folder: Path, user: str, server: str, speech: Path, *, dial: str = "", for_s: int = 60, codec: str = "PCMU/8000/1",
+        transport: str = "", control: int = 0,
+    ) -> None:  # fmt: skip
+        """``transport``: tcp, or tls and then SRTP, without which it takes no call; UDP unless said. ``control``: a TCP port for command()."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self._control = folder, free_port(), control
         rtp, rate = media_ports(2), 16_000 if codec.startswith("G722") else 8000
         (folder / "config").write_text(
             f"sip_listen 127.0.0.1:{self.port}\nnet_interface 127.0.0.1\naudio_source aufile,{speech}\naudio_player aufile,{folder}/unused.wav\n"
             f"ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\nrtp_ports {rtp[0]}-{rtp[1]}\n"
             "module_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule g722.so\nmodule aufile.so\nmodule sndfile.so\n"
             f"module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nsnd_path {folder}\n"
+            + ("module srtp.so\n" if transport == "tls" else "")
+            + (f"module_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n" if control else "")
         )
         (folder / "contacts").touch()
-        account = f"<sip:{user}@{server}>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs={codec}"
+        where = f"sip:{user}@{server}" + (f";transport={transport}" if transport else "")
+        where = f"<{where}>" + (";mediaenc=srtp-mand" if transport == "tls" else "")
+        account = f"{where};auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs={codec}"
         (folder / "accounts").write_text(account + "\n")
         extra = ["-e", f"/dial {dial}"] if dial else []
         super().__init__(["baresip", "-f", str(folder), "-t", str(for_s), *extra], folder / "baresip.log")
+
+    def command(self, command: str, words: str = "") -> dict[str, Any]:
+        """dial, hold, resume, hangup as at its keyboard; what it answers."""
+        message = json.dumps({"command": command, "params": words, "token": command})
+        with socket.create_connection(("127.0.0.1", self._control), 5) as line:
+            line.sendall(f"{len(message)}:{message},".encode())
+            data = b""
+            while not (told := [m for m in _netstrings(data) if m.get("response")]):
+                if not (more := line.recv(4096)):
+                    raise RuntimeError("the softphone hung up its control line")
+                data += more
+        return told[0]
 
     def heard(self) -> NDArray[np.int16]:
         """What it decoded, at 8 kHz."""
@@ -179,6 +205,62 @@ class Baresip(Process):
             return np.zeros(0, np.int16)
         data = files[-1].read_bytes()[44:]  # its header's lengths are right only after the end
         return np.frombuffer(data[: len(data) // 2 * 2], np.int16)
+
+
+def _netstrings(data: bytes) -> list[dict[str, Any]]:
+    """The whole ones in front."""
+    found = []
+    while (head := data.partition(b":"))[1] and len(head[2]) > int(head[0]):
+        found.append(json.loads(head[2][: int(head[0])]))
+        data = head[2][int(head[0]) + 1 :]
+    return found
+
+
+class Edge:
+    """kamailio and rtpengine with the files of docs/edge, before the phone process at ``coach``. ``server``: host:port by transport."""
+
+    def __init__(self, folder: Path, coach: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        certificate(folder)
+        tls, tcp, inside, orders = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM), free_port(), free_port()
+        self.server = {"tls": f"127.0.0.1:{tls}", "tcp": f"127.0.0.1:{tcp}"}
+        sound = media_ports(8)
+        address, _, port = coach.partition(":")
+        changes = {
+            "!192.0.2.10!": f"!{address}!", "!COACH_PORT!5060!": f"!COACH_PORT!{port}!", "EDGE_ADDRESS:5061": f"EDGE_ADDRESS:{tls}",
+            "tcp:EDGE_ADDRESS:5060": f"tcp:EDGE_ADDRESS:{tcp}", "EDGE_ADDRESS:5080": f"EDGE_ADDRESS:{inside}",
+            "/etc/kamailio/fullchain.pem": f"{folder}/cert.pem", "/etc/kamailio/privkey.pem": f"{folder}/key.pem",
+            "127.0.0.1:2223": f"127.0.0.1:{orders}",
+        }  # fmt: skip
+        self._write("kamailio.cfg", folder, changes)
+        changes = {
+            "interface = 192.0.2.10": f"interface = {address}", "port-min = 30000": f"port-min = {sound[0]}",
+            "port-max = 39999": f"port-max = {sound[1]}", "127.0.0.1:2223": f"127.0.0.1:{orders}",
+        }  # fmt: skip
+        self._write("rtpengine.conf", folder, changes)
+        relay = ["rtpengine", "--config-file", f"{folder}/rtpengine.conf", "--foreground", "--log-stderr"]
+        self.relay = Process([*relay, "--pidfile", f"{folder}/rtpengine.pid"], folder / "rtpengine.log")
+        until(lambda: "Startup complete" in self.relay.log.read_text(), 20)
+        proxy = ["/usr/sbin/kamailio", "-f", f"{folder}/kamailio.cfg", "-DD", "-E", "-Y", f"{folder}", "-P", f"{folder}/kamailio.pid"]
+        self.proxy = Process(proxy, folder / "kamailio.log")
+        until(lambda: self._open(tls) and self._open(tcp), 20)
+
+    @staticmethod
+    def _write(name: str, folder: Path, changes: dict[str, str]) -> None:
+        text = (ROOT / "docs" / "edge" / name).read_text()
+        for old, new in changes.items():
+            assert old in text, f"docs/edge/{name} says nothing of {old}"
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+
+    @staticmethod
+    def _open(port: int) -> bool:
+        with socket.socket() as door:
+            return door.connect_ex(("127.0.0.1", port)) == 0
+
+    def stop(self) -> None:
+        self.proxy.stop()
+        self.relay.stop()
 
 
 class Sipp(Process):

@@ -6,6 +6,7 @@ each malformed packet prints a traceback: docs/measurements.md has the figures.
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from voice.sip.fence import Fence
 
 NAME: Final = "Sottovoce"
 _RENEW_S: Final = 3600.0
+_ROUTED_ANSWER: Final = re.compile(rb"SIP/2\.0 .*?\nRecord-Route\s*:", re.I | re.S)
 _KEEP_MEDIA_S: Final = 14_400  # a call on hold sends nothing; rtp-io would give its ports to others after a minute
 
 
@@ -87,8 +89,7 @@ class Engine:
 
         UaStateConnected.recv_request_handlers["UPDATE"] = _update
         SipTransactionManager.model_udp_server = (FencedUdp, OneWorker)
-        SipTransactionManager.nat_traversal = True
-        manager = self.gc["_sip_tm"] = SipTransactionManager(self.gc, on_request)
+        manager = self.gc["_sip_tm"] = _Manager(self.gc, on_request)
         if self.wss is not None:
             where = (self.gc["_sip_address"], self.wss.port)
             door = BrowserDoor(where, manager.handleIncoming, self.browsers_fence, on_gone)
@@ -141,6 +142,16 @@ class Engine:
                 if hasattr(module, "dump_exception"):
                     module.dump_exception = failed  # type: ignore[attr-defined]  # replaced in every module that imported it by name
                 module.print = _nothing  # type: ignore[attr-defined]  # shadows the builtin
+
+
+class _Manager(SipTransactionManager):  # type: ignore[misc]  # sippy has no types
+    """A private Contact is read as the address that it came from: that phone stands behind a router. Not where a proxy has written
+    itself between (Record-Route): it knows the way to that Contact, and we are to send it back as it was (RFC 3261 section 12.1)."""
+
+    def handleIncoming(self, data: Any, *more: Any) -> None:  # noqa: N802  sippy's name
+        # A request that came by a proxy shows it by a second Via, which sippy heeds; of answers it asks nothing.
+        self.nat_traversal = not (isinstance(data, bytes) and _ROUTED_ANSWER.match(data))
+        super().handleIncoming(data, *more)
 
 
 def _nothing(*_: Any, **__: Any) -> None:

@@ -1,6 +1,7 @@
 """What SIP demands of a bridge, told packet by packet; no server beside it: the phone process stands alone."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,30 @@ async def test_a_busy_line_is_busy(agent: Telephone, carrier: Telephone) -> None
     carrier.reply(invite, 486, "Busy Here")
     with pytest.raises(Refused, match="486"):
         await calling
+
+
+async def test_a_proxy_on_the_way_keeps_its_place_in_the_call(agent: Telephone, carrier: Telephone) -> None:
+    """Record-Route: what we ask within the call goes by that proxy, with the Contact as it was said, though it is a private address."""
+    calling = asyncio.create_task(agent.call(PROSPECT_NUMBER))
+    invite = await carrier.asked("INVITE")
+    far = "sip:far@10.77.0.9:5070;alias=198.51.100.7~40001~3"
+    routes = ["sip:198.51.100.7:5061;transport=tls;r2=on;lr", f"sip:127.0.0.1:{carrier.port};r2=on;lr"]
+    lines = [f"Record-Route: <{routes[0]}>,<{routes[1]}>", f"Contact: <{far}>"]
+    carrier._take(invite.body)
+    carrier.call_id, carrier._mine = invite.get("call-id"), "far"
+    answer = [f"Via: {invite.get('via')}", f"From: {invite.get('from')}", f"To: {invite.get('to')};tag=far", f"Call-ID: {carrier.call_id}"]
+    body = carrier.sdp()
+    answer += [f"CSeq: {invite.get('cseq')}", *lines, "Content-Type: application/sdp", f"Content-Length: {len(body)}", "", body]
+    carrier.send("\r\n".join(["SIP/2.0 200 OK", *answer]))
+    await calling
+    acknowledged = await carrier.asked("ACK")
+    carrier.call_id = ""  # so that it does not answer by itself
+    await agent.hang_up()
+    bye = await carrier.asked("BYE")
+    carrier.reply(bye, 200, "OK")
+    for request in (acknowledged, bye):
+        assert request.first.split()[1] == far
+        assert re.findall(r"<([^>]+)>", ",".join(request.all("route"))) == routes[::-1]
 
 
 async def test_another_codec_is_passed_through(agent: Telephone, carrier: Telephone) -> None:
