@@ -244,6 +244,14 @@ class Edge:
         proxy = ["/usr/sbin/kamailio", "-f", f"{folder}/kamailio.cfg", "-DD", "-E", "-Y", f"{folder}", "-P", f"{folder}/kamailio.pid"]
         self.proxy = Process(proxy, folder / "kamailio.log")
         until(lambda: self._open(tls) and self._open(tcp), 20)
+        self._orders = ("127.0.0.1", orders)
+
+    def relays_nothing(self) -> bool:
+        """rtpengine holds no call, and so no port."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(5)
+            asking.sendto(b"1 d7:command4:liste", self._orders)
+            return b"5:callsle" in asking.recv(65_536)
 
     @staticmethod
     def _write(name: str, folder: Path, changes: dict[str, str]) -> None:

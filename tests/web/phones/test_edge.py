@@ -268,16 +268,18 @@ async def test_a_phone_behind_a_router_is_called(edge: Edge, prospect: Telephone
     prospect.call_id, prospect.remote, prospect.tag = "", "", ""
     with pytest.raises(Refused, match="480"):  # its connection is gone
         await prospect.call("+13125550103", within_s=3)
+    assert edge.relays_nothing()
 
 
 async def test_whoever_asks_to_be_relayed_elsewhere_is_not(edge: Edge, prospect: Telephone, phones: PhoneProcess) -> None:
-    """The edge leads to the phone process alone, whatever a stranger's Route, number or To tag says."""
+    """The edge leads to the phone process alone, whatever a stranger's Route, number or To tag says, and keeps no port for him."""
     elsewhere = f"sip:x@127.0.0.1:{prospect.port}"
     for tag in ("", ";tag=made-up"):
         lines = [
             f"INVITE {elsewhere} SIP/2.0", f"Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK{secrets.token_hex(8)}", "Max-Forwards: 70",
             f"Route: <sip:127.0.0.1:{prospect.port};lr>", "From: <sip:x@y>;tag=1", f"To: <{elsewhere}>{tag}", f"Call-ID: {secrets.token_hex(8)}",
-            "CSeq: 1 INVITE", f"Contact: <{elsewhere}>", "Content-Length: 0", "", "",
+            "CSeq: 1 INVITE", f"Contact: <{elsewhere}>", "Content-Type: application/sdp", f"Content-Length: {len(prospect.sdp())}", "",
+            prospect.sdp(),
         ]  # fmt: skip
         host, _, port = edge.server["tcp"].partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -289,6 +291,7 @@ async def test_whoever_asks_to_be_relayed_elsewhere_is_not(edge: Edge, prospect:
         writer.close()
         await writer.wait_closed()
     assert prospect.requests.empty()
+    assert edge.relays_nothing()
 
 
 async def test_a_call_is_refused_soon_when_we_are_down(edge: Edge, dana: Baresip, phones: PhoneProcess) -> None:
@@ -296,3 +299,4 @@ async def test_a_call_is_refused_soon_when_we_are_down(edge: Edge, dana: Baresip
     phones.stop()
     dana.command("dial", f"sip:{PROSPECT_NUMBER}@{edge.server['tls']}")
     await told(dana, "408 Request Timeout", within_s=10)
+    assert edge.relays_nothing()
