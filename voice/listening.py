@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voice.agreement import Agreement
+from voice.agreement import Agreement, plain
 from voice.frames import SAMPLES_PER_MS, AudioFrame, Speaker
 from voice.models import Hypothesis, Pass, Window
 from voice.readings import believed, measured
@@ -33,13 +33,16 @@ from voice.vad import CHUNK, SpeechDetector
 _PROMPT_WORDS: Final = 24
 _ANCHOR: Final = 2  # settled words that a partial hears again, so that its text finds its place
 _LEAST_PROMPT: Final = 3  # words: behind a prompt of one or two Whisper often reads nothing at all
+_LOOP: Final = 3  # so many words said again at once are a loop
+_LONGEST_LOOP: Final = 12
 _HEARD_MS: Final = 60  # a shorter word at the end of the sound was not heard, but is what a loop or a guess puts there
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
     """``cadence_ms``: new sound between partials. ``hold_back_ms``: words that end nearer to the end of the sound are not
-    shown in a partial yet, because more sound often changes them, unless they are as probable as ``clear``; from the first
+    shown in a partial yet, because more sound often changes them, unless they are as probable as ``clear`` and end ``grow_ms``
+    before the end ("product" may be "products"); from the first
     word less probable than ``doubtful`` on that ended within ``doubt_ms``, a partial waits for more sound as well.
     ``trim_ms``: a longer window is cut behind sure words.
     ``short_ms``: an utterance up to here is decoded whole at the first silence. ``paused_ms``: silence after which a reading of
@@ -51,6 +54,7 @@ class ListeningSettings:
     first_ms: int = 480
     hold_back_ms: int = 200
     clear: float = 0.8
+    grow_ms: int = 60
     doubtful: float = 0.35
     doubt_ms: int = 700
     trim_ms: int = 9000
@@ -345,7 +349,7 @@ class SpeakerListener:
         words = believed(hypothesis, utterance.speech_chunks, utterance.before)
         utterance.blind = not words
         if window.purpose == "tail":
-            utterance.agreement.feed(words, heard_ms)
+            utterance.agreement.feed(self._unlooped(utterance, words, heard_ms), heard_ms)
             return [self._open(utterance, heard_ms, hypothesis.stamps)]
         utterance.agreement.feed(self._showable(utterance, words, heard_ms), heard_ms, patient=True)
         if window.purpose == "settle" and window.start_ms == self._sound.ms(self._sound.start) and utterance is self._current:
@@ -359,9 +363,25 @@ class SpeakerListener:
         for at, word in enumerate(words):
             unclear = word.probability < settings.clear or word.end_ms - word.start_ms < _HEARD_MS
             near = word.end_ms > heard_ms - settings.hold_back_ms and unclear
+            grows = at >= shown and word.end_ms > heard_ms - settings.grow_ms
             doubtful = at >= shown and word.end_ms > heard_ms - settings.doubt_ms and word.probability < settings.doubtful
-            if near or doubtful:
-                return words[:at]
+            if near or grows or doubtful:
+                words = words[:at]
+                break
+        return self._unlooped(utterance, words, heard_ms)
+
+    def _unlooped(self, utterance: _Utterance, words: tuple[Word, ...], heard_ms: int) -> tuple[Word, ...]:
+        """Without words near the end that only say once more what was said just before: in an unfinished sentence that is the
+        decoder in a loop, or its prompt, far more often than the speaker."""
+        fresh = utterance.agreement.behind_settled(words)
+        before = utterance.agreement.settled[-_LONGEST_LOOP:]
+        said = [plain(w.text) for w in (*before, *fresh)]
+        for at in range(len(before), len(said) - _LOOP + 1):
+            again = said[at : at + _LOOP]
+            if fresh[at - len(before)].end_ms > heard_ms - self._settings.doubt_ms and any(
+                said[back : back + _LOOP] == again for back in range(max(0, at - _LONGEST_LOOP), at - _LOOP + 1)
+            ):
+                return words[: len(words) - (len(said) - at)]
         return words
 
     def _open(self, utterance: _Utterance, heard_ms: int, stamps: dict[str, float]) -> PartialTranscript:
