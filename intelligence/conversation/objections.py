@@ -16,7 +16,7 @@ from intelligence.conversation.turns import Conversation, Finding, Reading, Vect
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
 SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
 
-_MOST_DOUBTS: Final = 3  # sentences of a turn that are asked about: 16 ms each
+_MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
 _PAIR_WORDS: Final = 30  # two longer sentences say two things
 _WHY: Final = {
@@ -78,20 +78,10 @@ def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
     return texts, np.concatenate(vectors)
 
 
-def with_second(reading: Reading) -> dict[str, Vectors]:
-    """The second model's vectors of the sentences that were asked about, and of the pairs of two of them, as in with_pairs."""
-    found = {text: reading.second[as_money(text)] for text in reading.sentences if as_money(text) in reading.second}
-    for first, second in itertools.pairwise(reading.sentences):
-        if first in found and second in found:
-            mean = found[first] + found[second]
-            found[f"{first} {second}"] = mean / max(float(np.linalg.norm(mean)), 1e-9)
-    return found
-
-
 class ObjectionDetector:
     """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none.
 
-    A first head reads every sentence. Where it hears something, a second one decides, if the reading brings the second
+    A first head reads every sentence. Where it does not rule a kind out, a second one decides, if the reading brings the second
     model's vectors (``doubts`` says for which sentences they are wanted); without them the first head's word stands.
     """
 
@@ -105,19 +95,15 @@ class ObjectionDetector:
         self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
 
     def doubts(self, reading: Reading) -> list[str]:
-        """The sentences in which the first head hears something, alone or together with one beside them, as the second model is
-        to read them. While a turn is not over only those that would raise a card at once, so that partials stay cheap.
+        """The sentences, and pairs of them, in which the first head rules not everything out, the likeliest first. While a turn is not over only
+        those that would raise a card at once, so that partials stay cheap.
         """
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
         texts, _ = with_pairs(reading)
         table = self._first(reading)
         heard = (table - self._head.partial).max(axis=1) if reading.turn.growing else table.max(axis=1) - self._second.least
-        doubtful: list[str] = []
-        for row in np.argsort(-heard, kind="stable"):
-            if heard[row] < 0:
-                break
-            doubtful += [s for s in reading.sentences if s == texts[row] or (row >= len(reading.sentences) and s in texts[row])]
+        doubtful = [texts[row] for row in np.argsort(-heard, kind="stable") if heard[row] >= 0]
         return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
@@ -165,21 +151,17 @@ class ObjectionDetector:
 
         While a turn is not over both must say so: the first by its partial bar, the second by its own.
         """
-        vectors = with_second(reading)
-        rows = [row for row, text in enumerate(texts) if text in vectors]
+        rows = [row for row, text in enumerate(texts) if as_money(text) in reading.second]
         if not rows:
             return set()
-        answers = self._second.probabilities([as_money(texts[r]) for r in rows], np.stack([vectors[texts[r]] for r in rows]))
+        answers = self._second.probabilities(np.stack([reading.second[as_money(texts[r])] for r in rows]))
         for row, answer in zip(rows, answers, strict=True):
-            if reading.turn.growing:
-                answer = np.where(table[row] >= bars[row], answer, 0.0)
-            elif table[row].max() < self._second.least:
-                continue  # asked about for the sake of a pair; the first head hears nothing in it alone
-            table[row], bars[row] = answer, self._second.thresholds
+            table[row] = np.where(table[row] >= (bars[row] if reading.turn.growing else self._second.least), answer, 0.0)
+            bars[row] = self._second.thresholds
         return set(rows)
 
 
 @functools.cache
 def _second_head() -> SecondHead:
-    """Some megabytes of numbers, once a process."""
+    """Once a process."""
     return load_second_head(SECOND)

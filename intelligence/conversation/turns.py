@@ -48,7 +48,7 @@ class Turn:
 class Reading:
     """A turn, read: its sentences and their unit vectors (float32, shape (n, 384)), made once for all detectors.
 
-    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model (shape (384,)).
+    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model (shape (768,)).
     """
 
     turn: Turn
@@ -103,7 +103,7 @@ class Doubting(Protocol):
     """A detector that wants a second opinion on some sentences of a turn before it is fed."""
 
     def doubts(self, reading: Reading) -> list[str]:
-        """Sentences of the reading, the most doubtful first, few: each costs some 16 ms."""
+        """Sentences of the reading, the most doubtful first, few: each costs some 7 ms."""
         ...
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
 from voice.models.second import SecondVectors  # noqa: E402
-from voice.models.weights import E5, MINILM, file_of  # noqa: E402
+from voice.models.weights import MINILM, OBJECTIONS, file_of  # noqa: E402
 
 Line = dict[str, Any]
 Judge = Callable[[Line, Reading], list[Finding]]
@@ -82,7 +82,9 @@ def sentence_vectors() -> SentenceVectors:
 
 def second_vectors() -> SecondVectors:
     """The second sentence model, warm."""
-    model = SecondVectors(file_of(E5, "e5-small-q4.bin", folder=None, cache=Path(tempfile.gettempdir())))
+    cache = Path(tempfile.gettempdir())
+    minilm = [file_of(MINILM, name, folder=None, cache=cache) for name in ("model.onnx", "minilm-tokenizer.json")]
+    model = SecondVectors(file_of(OBJECTIONS, "objections-layers.onnx", folder=None, cache=cache), *minilm)
     model.embed(["warm up"])
     return model
 

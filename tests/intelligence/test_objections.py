@@ -12,7 +12,7 @@ from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetec
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
 from voice.models.second import SecondVectors
-from voice.models.weights import E5, MINILM, WeightsRefused, file_of
+from voice.models.weights import MINILM, OBJECTIONS, WeightsRefused, file_of
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,8 @@ def test_an_unfinished_sentence_has_bars_of_its_own(vectors: SentenceVectors) ->
 
 @pytest.fixture(scope="module")
 def second() -> SecondVectors:
-    return SecondVectors(file_of(E5, "e5-small-q4.bin", folder=None, cache=Path("none")))
+    minilm = [file_of(MINILM, name, folder=None, cache=Path("none")) for name in ("model.onnx", "minilm-tokenizer.json")]
+    return SecondVectors(file_of(OBJECTIONS, "objections-layers.onnx", folder=None, cache=Path("none")), *minilm)
 
 
 def with_second_opinion(
@@ -127,9 +128,25 @@ def with_second_opinion(
 
 
 @pytest.mark.parametrize("text", ["Okay, got it.", "How many bedrooms does it have?", "Saturday at ten works for us.", ""])
-def test_plain_talk_is_never_asked_about(vectors: SentenceVectors, second: SecondVectors, text: str) -> None:
-    """Where the first head hears nothing, nobody waits for the second model."""
-    assert with_second_opinion(vectors, second, text) == ([], [])
+def test_the_second_model_hears_nothing_in_plain_talk(vectors: SentenceVectors, second: SecondVectors, text: str) -> None:
+    """Small talk, questions for information and agreements are no objections to the second model either."""
+    assert with_second_opinion(vectors, second, text)[1] == []
+
+
+def test_two_sentences_are_also_read_as_one(vectors: SentenceVectors, second: SecondVectors) -> None:
+    """What stands in neither of two sentences alone is found in both together, and quoted so."""
+    text = "They want four fifty. We had three eighty in mind."
+    doubtful, found = with_second_opinion(vectors, second, text)
+    assert text in doubtful
+    assert "price" in {f.label for f in found}
+
+
+def test_the_words_of_the_second_model_are_those_of_the_first(vectors: SentenceVectors, second: SecondVectors) -> None:
+    """A sentence beside longer ones has the vector that it has alone: what is padded is not read."""
+    alone = second.embed(["That is too much for us."])[0]
+    beside = second.embed(["That is too much for us.", "and then there is the matter of the fence that runs along the back of the lot"])[0]
+    assert np.allclose(alone, beside, atol=1e-4)
+    assert np.isclose(np.linalg.norm(alone), 1.0, atol=1e-5)
 
 
 def test_the_second_model_decides_where_it_is_asked(vectors: SentenceVectors, second: SecondVectors) -> None:
@@ -162,10 +179,10 @@ def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: SecondVect
 
 
 def test_a_long_turn_asks_about_few_sentences(vectors: SentenceVectors, second: SecondVectors) -> None:
-    """However much is said, three sentences are asked about at most."""
+    """However much is said, eight sentences and pairs are asked about at most."""
     text = " ".join(["I need to talk to my husband.", "I won't sign a contract.", "Your fee is too high.", "Call me in spring."] * 3)
     doubtful, _ = with_second_opinion(vectors, second, text)
-    assert 0 < len(doubtful) <= 3
+    assert 3 < len(doubtful) <= 8
 
 
 def test_changed_second_weights_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ _CHUNK: Final = 512  # Silero's frame at 16 kHz: 32 ms
 _CONTEXT: Final = 64  # samples of the frame before, which Silero wants in front
 
 
-def _session(file: Path) -> Any:
+def session_of(file: Path) -> Any:
+    """A session of one thread on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a second thread was slower on a busy machine, docs/measurements.md
     options.inter_op_num_threads = 1
@@ -27,7 +28,7 @@ class SentenceVectors:
     """all-MiniLM-L6-v2: unit vectors of 384 numbers; sentences of more than 128 tokens are cut."""
 
     def __init__(self, model: Path, tokenizer: Path) -> None:
-        self._session = _session(model)
+        self._session = session_of(model)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.enable_truncation(128)
         self._tokenizer.enable_padding()
@@ -53,7 +54,7 @@ class SpeechModel:
 
     def __init__(self, model: Path) -> None:
         one_thread_each()  # a process that hears sound computes levels, heads and vectors with NumPy
-        self._session = _session(model)
+        self._session = session_of(model)
 
     def stream(self) -> "SpeechStream":
         return SpeechStream(self._session)
@@ -85,7 +86,7 @@ class SpeakerVectors:
     """A d-vector network (3 x LSTM-768): windows of 80 frames of 40 mel bands -> 256 numbers that tell voices apart."""
 
     def __init__(self, model: Path) -> None:
-        self._session = _session(model)
+        self._session = session_of(model)
 
     def embed(self, windows: NDArray[np.float32]) -> Vectors:
         """``windows``: float32, shape (n, 80, 40), log10 of the power. Unit vectors, shape (n, 256)."""

@@ -96,7 +96,7 @@ class EngineProcess:
 
     async def second(self, sentences: list[str]) -> Vectors:
         _, body = await self._ask({"op": "second", "sentences": sentences})
-        return np.frombuffer(body, np.float32).reshape(-1, 384)
+        return np.frombuffer(body, np.float32).reshape(-1, 768)
 
     async def calibrate(self) -> Calibration:
         head, _ = await self._ask({"op": "calibrate"})

