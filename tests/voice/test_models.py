@@ -74,6 +74,18 @@ def test_a_batch_reads_what_each_window_alone_reads(whisper: Whisper, agent: NDA
     assert all(alone)
 
 
+def test_a_sentence_that_was_said_twice_is_read_twice(whisper: Whisper, agent: NDArray[np.int16]) -> None:
+    """It is taken for a loop at first; the second decode says it twice as well, and is believed."""
+    once = window(agent, 3.2, 5.9, "final")
+    twice = Window("call", "agent", "a", np.concatenate((once.samples, once.samples)), 0, "final")
+    said = " ".join(word.text for word in whisper.decode(once).words).lower().rstrip(".?")
+    assert len(said.split()) >= 8
+    heard = " ".join(word.text for word in whisper.decode(twice).words).lower()
+    assert whisper._loops([], heard, len(twice.samples))
+    assert heard.count("take notes") == said.count("take notes") * 2 == 2
+    assert not whisper._loops([], "we like it we like it we like the kitchen", len(twice.samples))
+
+
 def test_only_like_windows_share_a_batch(agent: NDArray[np.int16]) -> None:
     """Another purpose, another length or a prompt on one side only keeps windows apart."""
     one = window(agent, 0, 3)

@@ -2,7 +2,7 @@
 
 The usual way pads every window to 30 s and pays for it each time. Here the mel spectrogram is as long as the sound plus
 some seconds of silence, which the decoder needs to end its text well; timestamp tokens stay on for the same reason.
-A decode that loops is done once more at the full 30 s. See docs/measurements.md for what each choice is worth.
+A decode that loops is done once more at the full 30 s and without a prompt. See docs/measurements.md for what each choice is worth.
 """
 
 import time
@@ -26,6 +26,7 @@ _RATE: Final = 16_000
 _FULL_S: Final = 30.0
 _TOKENS_PER_SECOND: Final = 9  # fast speech has about 5 words a second; more is a loop
 _EARLY_S: Final = 1.5  # a window ends with at most half a second of silence
+_PHRASE: Final = 5  # words; people seldom say so many twice in a row, and if they did, the second decode says so too
 _LOOP_COMPRESSION: Final = 2.4  # the ratio that OpenAI's Whisper takes for a repetition
 
 
@@ -114,7 +115,8 @@ class Whisper:
                     if window.purpose in ("partial", "tail"):  # the next one comes soon: no second, dearer decode
                         results[at].tokens = self._unlooped(results[at].tokens)
                         continue
-                    again, encoded_again = self._generate([audio], Decoding(_FULL_S, beam=5), [window])
+                    # without its prompt, which is what many loops say again
+                    again, encoded_again = self._generate([audio], Decoding(_FULL_S, beam=5), [replace(window, prompt="")])
                     if self._loops(again[0].tokens, self._text(again[0].tokens), len(audio)):
                         again[0].tokens = self._unlooped(again[0].tokens)
                     if len(windows) == 1:
@@ -244,6 +246,8 @@ class Whisper:
         if len(text) > 40 and _compression(text) > _LOOP_COMPRESSION:
             return True
         words = text.lower().split()
+        if any(words[-n:] == words[-2 * n : -n] for n in range(_PHRASE, len(words) // 2 + 1)):
+            return True
         return any(words[-n:] == words[-2 * n : -n] == words[-3 * n : -2 * n] for n in range(1, 9) if len(words) >= 3 * n and n * 3 > 3)
 
     def _unlooped(self, tokens: Sequence[int]) -> list[int]:
