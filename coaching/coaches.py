@@ -42,6 +42,7 @@ class Coaches:
         self._embed = embed
         self._second = second
         self._clock = clock
+        self._paused: Reading | None = None  # the newest turn that had paused: its final mostly says the same
         self._slow: dict[str, int] = {}
         self.failures: dict[str, int] = {}
 
@@ -52,16 +53,27 @@ class Coaches:
     async def feed(self, turn: Turn) -> Heard:
         """Read the turn and feed every module. A partial turn is not kept in the conversation."""
         began = self._clock()
-        reading = await read(turn, self._embed)
-        doubtful = self._doubtful(reading) if self._second is not None else []
-        if self._second is not None and doubtful:
-            vectors = await self._second(doubtful)
-            reading = replace(reading, second=dict(zip(doubtful, vectors, strict=True)))
+        reading = await self._read(turn)
+        self._paused = reading if turn.paused else None
         heard = self.consider(reading)
         if not turn.partial:
             self.conversation.add(turn, heard.findings)
         heard.took_ms = (self._clock() - began) * 1000
         return heard
+
+    async def _read(self, turn: Turn) -> Reading:
+        if (
+            (paused := self._paused) is not None
+            and not turn.growing
+            and (paused.turn.speaker, paused.turn.text) == (turn.speaker, turn.text)
+        ):
+            return replace(paused, turn=turn)  # the same words by the same bars ask the same of both sentence models
+        reading = await read(turn, self._embed)
+        doubtful = self._doubtful(reading) if self._second is not None else []
+        if self._second is not None and doubtful:
+            vectors = await self._second(doubtful)
+            reading = replace(reading, second=dict(zip(doubtful, vectors, strict=True)))
+        return reading
 
     def consider(self, reading: Reading) -> Heard:
         """Feed every module in its order; each sees in ``conversation.fresh`` what those before it found in this turn."""

@@ -94,6 +94,32 @@ async def test_a_card_of_a_pause_is_taken_back_when_they_turn_it_round() -> None
     assert [e.text for e in of_type(played.events, UtteranceFinal)][-1] == "That is too much money. is what I did not say."
 
 
+async def test_what_was_read_in_a_pause_is_not_read_again_at_its_end() -> None:
+    """The final that says the same asks neither sentence model; other words, and those of somebody who goes on, ask both."""
+    asked: dict[str, list[str]] = {"first": [], "second": []}
+
+    async def first(sentences: list[str]) -> Vectors:
+        asked["first"] += sentences
+        return await no_vectors(sentences)
+
+    async def second(sentences: list[str]) -> Vectors:
+        asked["second"] += sentences
+        return np.zeros((len(sentences), 768), np.float32)
+
+    doubter = Doubter()
+    coaches = Coaches([doubter], first, second=second)
+    for turn in (
+        Turn("prospect", "hm, too dear", utterance="p1", partial=True),
+        Turn("prospect", "hm, too dear", utterance="p1", partial=True, paused=True),
+        Turn("prospect", "hm, too dear", utterance="p1"),
+        Turn("prospect", "hm, too dear", utterance="p2"),
+    ):
+        await coaches.feed(turn)
+    assert asked == {"first": ["hm, too dear"] * 3, "second": ["hm, too dear"] * 3}
+    assert len(doubter.seen) == 4
+    assert [turn.utterance for turn in coaches.conversation.turns] == ["p1", "p2"]
+
+
 class Doubter:
     """A module that is in doubt about one sentence, or fails to say so."""
 
