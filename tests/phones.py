@@ -61,9 +61,9 @@ def said(from_s: float, to_s: float) -> tuple[NDArray[np.int16], NDArray[np.int1
     return sound[0], sound[1]
 
 
-def write_wav(file: Path, samples: NDArray[np.int16]) -> Path:
+def write_wav(file: Path, samples: NDArray[np.int16], rate: int = 8000) -> Path:
     with wave.open(str(file), "wb") as out:
-        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.setparams((1, 2, rate, 0, "NONE", ""))
         out.writeframes(samples.tobytes())
     return file
 
@@ -157,6 +157,25 @@ def media_ports(calls: int = 12) -> list[int]:
         if first + wanted < 60_000:
             return [first, first + wanted]
     raise RuntimeError("no free ports")
+
+
+CONNECTS: Final = "[limits]\nwhen_away = 'connect'\n"  # no server stands beside it
+
+
+def listening(media: list[int], port: int = 0) -> str:
+    """Of a SIP file: where the phone process listens; any free port unless one is given."""
+    return f"[listen]\nport = {port or free_port()}\nmedia = {media}\n"
+
+
+def phone(user: str, number: str = "") -> str:
+    """Of a SIP file: a softphone's account."""
+    return f"[[phone]]\nuser = '{user}'\npassword = '{PASSWORD}'\n" + (f"number = '{number}'\n" if number else "")
+
+
+def trunk(name: str, port: int, more: str = "", *, takes: str = "", options_s: int = 0) -> str:
+    """Of a SIP file: a trunk at a port of this machine. ``takes``: whose calls it takes, its own address and port unless said."""
+    where = f"127.0.0.1:{port}"
+    return f"[[trunk]]\nname = '{name}'\naddress = '{where}'\ntakes = ['{takes or where}']\noptions_s = {options_s}\n{more}\n"
 
 
 class Baresip(Process):

@@ -3,8 +3,9 @@
 While somebody talks, a partial every ``cadence_ms`` decodes only what is not settled yet, with the settled words as its
 prompt: decoding costs by the word. At the first silence the same is done at once ("tail"), so that the last word shows.
 When the silence lasts, the whole utterance is decoded on speculation: if nothing more is said, that result is the final
-and nothing is decoded twice; a little before, it goes out as paused, so that advice need not wait for the end. An utterance that grows long is read once in full ("settle") and its sound is trimmed
-behind words that are sure, so that a window stays short however long somebody talks.
+and nothing is decoded twice; a little before, it goes out as paused, so that advice need not wait for the end. An
+utterance that grows long is read once in full ("settle") and its sound is trimmed behind words that are sure, so that a
+window stays short however long somebody talks.
 """
 
 from dataclasses import dataclass, field
@@ -104,7 +105,8 @@ class _Utterance:
 class SpeakerListener:
     """feed() frames, get windows; heard() hypotheses, get transcripts; finish() at the end, erase() when consent goes.
 
-    After each of them settled() gives what needs no further decode (finals, and what is paused), and rereads() windows for a second reading."""
+    After each of them settled() gives what needs no further decode (finals, and what is paused), and rereads() windows for a
+    second reading."""
 
     def __init__(
         self,
@@ -226,9 +228,9 @@ class SpeakerListener:
     def _paused_reading(self) -> PausedTranscript | None:
         utterance = self._current
         guess = utterance.guess if utterance is not None else None
-        if utterance is None or guess is None or guess.told or self._segmenter.silent_ms < self._settings.paused_ms:
+        if utterance is None or guess is None or guess.told or not guess.words or guess.hypothesis is None:
             return None
-        if not guess.words or guess.hypothesis is None:
+        if self._segmenter.silent_ms < self._settings.paused_ms:
             return None
         guess.told = True
         words = (*utterance.before, *guess.words)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
 from voice.models.second import SecondVectors  # noqa: E402
-from voice.models.weights import MINILM, OBJECTIONS, file_of  # noqa: E402
+from voice.models.weights import MINILM, OBJECTIONS, files_of  # noqa: E402
 
 Line = dict[str, Any]
 Judge = Callable[[Line, Reading], list[Finding]]
@@ -75,7 +75,7 @@ def lines_of(file: Path) -> list[Line]:
 def sentence_vectors() -> SentenceVectors:
     """The sentence model, warm: the first sentence of a process takes longer and is not what an utterance costs."""
     cache = Path(tempfile.gettempdir())
-    model = SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    model = SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
     model.embed(["warm up"])
     return model
 
@@ -83,8 +83,7 @@ def sentence_vectors() -> SentenceVectors:
 def second_vectors() -> SecondVectors:
     """The second sentence model, warm."""
     cache = Path(tempfile.gettempdir())
-    minilm = [file_of(MINILM, name, folder=None, cache=cache) for name in ("model.onnx", "minilm-tokenizer.json")]
-    model = SecondVectors(file_of(OBJECTIONS, "objections-layers.onnx", folder=None, cache=cache), *minilm)
+    model = SecondVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=cache)))
     model.embed(["warm up"])
     return model
 

@@ -1,6 +1,7 @@
 """scripts/evaluate objections FILE.jsonl [--json] [--predictions OUT.jsonl] [--through-audio]: how well objections are told.
 
-As in a call, the second sentence model is asked, and signals are heard beside them: a request not to be called again is no objection. The lines and the counting are described in scripts/evaluations/labels.py.
+As in a call, the second sentence model is asked, and signals are heard beside them: a request not to be called again is no
+objection. The lines and the counting are described in scripts/evaluations/labels.py.
 """
 
 import json

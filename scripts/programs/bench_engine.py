@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.evaluations.asr import Tally, centiles, timed, utterances_of
+from scripts.programs.services import cpu_s
 from scripts.programs.stream_wav import CACHE, Printer, stream
 from voice.frames import Speaker
 from voice.legs.pcm import channels_of
@@ -35,12 +36,6 @@ SAMPLE: Final = Path(__file__).parents[2] / "web" / "sample" / "call.flac"
 _LATE_MS: Final = 1500.0
 _STAGGER_S: Final = 0.7
 _SPEAKERS: Final[tuple[Speaker, Speaker]] = ("agent", "prospect")
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def rss_mb(pid: int) -> float:

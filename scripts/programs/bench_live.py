@@ -173,8 +173,10 @@ def times_of(received: Received, words: dict[str, list[Spoken]], zero: float, se
     for at, card in page.cards:
         final = page.finals.get(card["utterance"])
         if final and final[1]:
-            cards.append(at * 1000 - max(w.end_ms for w in final[1]))
-            objections += cards[-1:] if card["moment"] == "objection" else []
+            late_ms = at * 1000 - max(w.end_ms for w in final[1])
+            cards.append(late_ms)
+            if card["moment"] == "objection":
+                objections.append(late_ms)
     return Times(
         [w.shown * 1000 - w.end_ms for w in seen if w.shown is not None],
         [w.shown * 1000 - w.end_ms for w in seen if w.last and w.shown is not None],

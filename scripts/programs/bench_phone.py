@@ -23,6 +23,7 @@ import numpy as np
 
 from scripts.programs.bench_live import quantiles, reference, times_of
 from scripts.programs.callers import Received, Server, watch
+from scripts.programs.services import cpu_s
 from scripts.programs.telephone import Telephone
 from voice.frames import AudioFrame
 from voice.legs.sip_bridge import SipBridgeLeg, ends
@@ -33,7 +34,6 @@ SAMPLE = ROOT / "web" / "sample"
 PASSWORD = "only-for-measuring"
 PROSPECT = "+13125550177"
 QUIET = b"\xff" * 160
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -69,8 +69,7 @@ class Phones:
         return cls(data, port, carrier, process)
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_s(self.process.pid)
 
     def stop(self) -> None:
         self.process.terminate()

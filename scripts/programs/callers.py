@@ -25,6 +25,8 @@ import websockets
 from aiortc.mediastreams import MediaStreamTrack
 from numpy.typing import NDArray
 
+from scripts.programs.services import tree_cpu_s
+
 RATE = 48_000
 FRAME = 960
 
@@ -111,18 +113,7 @@ class Server:
         """CPU seconds that the server and its children have used so far."""
         if self.process is None:
             return float("nan")
-        ticks, parents = {}, {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            pid = int(stat.parent.name)
-            parents[pid], ticks[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
-        tree = {self.process.pid}
-        while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
-            tree |= more
-        return sum(ticks.get(pid, 0) for pid in tree) / os.sysconf("SC_CLK_TCK")
+        return tree_cpu_s(self.process.pid)
 
     def stop(self) -> None:
         if self.process is not None:

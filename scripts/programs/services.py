@@ -314,6 +314,21 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far. Raises OSError when it is gone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_s(pid: int) -> float:
+    """CPU seconds of a process and of those of its children that live."""
+    total = 0.0
+    for each in (pid, *children(pid)):
+        with contextlib.suppress(OSError):
+            total += cpu_s(each)
+    return total
+
+
 # ---- the command
 
 

@@ -26,7 +26,7 @@ from intelligence.conversation.classifier import features, save_head  # noqa: E4
 from intelligence.conversation.compliance_rules import broken_rules, columns, neutral, rules  # noqa: E402
 from intelligence.conversation.turns import sentences_of  # noqa: E402
 from voice.models.onnx import SentenceVectors  # noqa: E402
-from voice.models.weights import MINILM, file_of  # noqa: E402
+from voice.models.weights import MINILM, files_of  # noqa: E402
 
 DATA: Final = compliance.WEIGHTS.parent
 SLIPS: Final = ("fair_housing", "guarantee", "legal_advice", "kickback", "dual_agency", "recording", "fee_fixing")
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--penalty", type=float, default=6.0)
     arguments = parser.parse_args()
     cache = Path(tempfile.gettempdir())
-    model = SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    model = SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
     ours = [*(rule.rephrase for rule in rules()), *protected.ANSWERS.values()]
     own = [Line(f"own: {n % 5}", frozenset(), text) for n, text in enumerate(ours)]
     slips = table_of([*authored("compliance_*.txt", SLIPS), *own, *everyday("prospect.txt")], SLIPS, model)

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import load as load_tensors
 from sklearn.linear_model import LogisticRegression
-from tokenizers import Tokenizer
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 from intelligence.conversation.classifier import write_checked  # noqa: E402  the path is set above
 from intelligence.conversation.objections import SECOND, WEIGHTS  # noqa: E402
 from scripts.training.objections import CUTS, Numbers, Truth, as_heard, authored, folds_of, scored  # noqa: E402
+from voice.models.onnx import tokenizer_of  # noqa: E402
 
 KEPT = ROOT / "build" / "objections"
 LAYERS = ROOT / "voice" / "models" / "data" / "objections-layers.onnx"
@@ -114,9 +114,7 @@ class Model(nn.Module):
         self.head = nn.Linear(384, labels + 1)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, -2.5)
-        self.tokenizer = Tokenizer.from_file(str(TOKENS))
-        self.tokenizer.enable_truncation(128)
-        self.tokenizer.enable_padding()
+        self.tokenizer = tokenizer_of(TOKENS)
 
     def forward(self, texts: list[str]) -> torch.Tensor:
         coded = self.tokenizer.encode_batch(texts)

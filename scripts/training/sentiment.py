@@ -18,7 +18,7 @@ from intelligence.conversation.classifier import features, save_head  # noqa: E4
 from intelligence.conversation.emotion import SENTIMENT  # noqa: E402
 from scripts.training.objections import as_heard, threshold_of  # noqa: E402
 from voice.models.onnx import SentenceVectors  # noqa: E402
-from voice.models.weights import MINILM, file_of  # noqa: E402
+from voice.models.weights import MINILM, files_of  # noqa: E402
 
 LABELS = ("positive", "negative")
 FOLDS = 5
@@ -32,7 +32,7 @@ def main() -> None:
     truth = np.array([[label == named.strip() for label in LABELS] for named, _ in lines for _ in range(2)])
     fold = np.repeat(np.arange(len(lines)) % FOLDS, 2)
     cache = Path(tempfile.gettempdir())
-    model = SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    model = SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
     x = features(texts, np.concatenate([model.embed(texts[i : i + 32]) for i in range(0, len(texts), 32)]))
     weights, bias, scale, bars = [], [], [], []
     for column, label in enumerate(LABELS):

@@ -15,7 +15,7 @@ from coaching.suggestions import SuggestionPolicy
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, sentences_of
 from tests.scripted_call import Stage
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, file_of
+from voice.models.weights import MINILM, files_of
 from web.compose import breaks_rule, detectors
 
 GROUPS = (
@@ -59,7 +59,7 @@ def provoking(count: int) -> list[str]:
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> SentenceVectors:
     cache = tmp_path_factory.mktemp("weights")
-    return SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    return SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
 
 
 def cards_of(turns: list[Turn], vectors: SentenceVectors) -> list[Card]:

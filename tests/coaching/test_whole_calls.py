@@ -11,14 +11,14 @@ from intelligence.conversation.turns import Embed
 from tests.scripted_call import Reader, Scene, Stage, agent, changes, prospect, read_out, shown, silence
 from voice.models import Vectors
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, file_of
+from voice.models.weights import MINILM, files_of
 from web.compose import breaks_rule, detectors
 
 
 @pytest.fixture(scope="module")
 def embed(tmp_path_factory: pytest.TempPathFactory) -> Embed:
     cache = tmp_path_factory.mktemp("weights")
-    vectors = SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    vectors = SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
 
     @functools.cache
     def one(sentence: str) -> Vectors:

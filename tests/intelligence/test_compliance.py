@@ -20,7 +20,7 @@ from intelligence.conversation.protected import ANSWERS, ProtectedQuestionDetect
 from intelligence.conversation.protected import WEIGHTS as PROTECTED_WEIGHTS
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, file_of
+from voice.models.weights import MINILM, files_of
 from web.compose import breaks_rule
 
 LABELS = {"fair_housing", "guarantee", "legal_advice", "kickback", "dual_agency", "recording", "fee_fixing"}
@@ -29,7 +29,7 @@ LABELS = {"fair_housing", "guarantee", "legal_advice", "kickback", "dual_agency"
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> SentenceVectors:
     cache = tmp_path_factory.mktemp("weights")
-    return SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    return SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
 
 
 def reading_of(vectors: SentenceVectors, text: str, speaker: Speaker, *, partial: bool = False) -> Reading:

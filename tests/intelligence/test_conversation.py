@@ -13,14 +13,14 @@ from intelligence.conversation.history import Message, turns_of
 from intelligence.conversation.trajectory import NAMES, PRIOR, Calibration, won_path
 from voice.models import Vectors
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, file_of
+from voice.models.weights import MINILM, files_of
 from web.compose import detectors
 
 
 @pytest.fixture(scope="module")
 def model() -> SentenceVectors:
     cache = Path(tempfile.gettempdir())
-    return SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    return SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
 
 
 @pytest.fixture

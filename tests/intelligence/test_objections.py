@@ -12,13 +12,13 @@ from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetec
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
 from voice.models.second import SecondVectors
-from voice.models.weights import MINILM, OBJECTIONS, WeightsRefused, file_of
+from voice.models.weights import MINILM, OBJECTIONS, WeightsRefused, files_of
 
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> SentenceVectors:
     cache = tmp_path_factory.mktemp("weights")
-    return SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    return SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
 
 
 def heard(vectors: SentenceVectors, text: str, speaker: Speaker = "prospect", partial: bool = False) -> list[Finding]:
@@ -112,8 +112,7 @@ def test_an_unfinished_sentence_has_bars_of_its_own(vectors: SentenceVectors) ->
 
 @pytest.fixture(scope="module")
 def second() -> SecondVectors:
-    minilm = [file_of(MINILM, name, folder=None, cache=Path("none")) for name in ("model.onnx", "minilm-tokenizer.json")]
-    return SecondVectors(file_of(OBJECTIONS, "objections-layers.onnx", folder=None, cache=Path("none")), *minilm)
+    return SecondVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=Path("none"))))
 
 
 def with_second_opinion(

@@ -9,13 +9,13 @@ from intelligence.conversation.places import places_in
 from intelligence.conversation.signals import WEIGHTS, SignalDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, TurnWord, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, file_of
+from voice.models.weights import MINILM, files_of
 
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> SentenceVectors:
     cache = tmp_path_factory.mktemp("weights")
-    return SentenceVectors(*(file_of(MINILM, f, folder=None, cache=cache) for f in ("model.onnx", "minilm-tokenizer.json")))
+    return SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
 
 
 def reading(

@@ -16,7 +16,7 @@ import numpy as np
 import websockets
 
 from scripts.programs.callers import Received, Server, watch
-from scripts.programs.services import LIVEKIT_KEY, LIVEKIT_SECRET, LiveKit, Postgres, Redis, children
+from scripts.programs.services import LIVEKIT_KEY, LIVEKIT_SECRET, LiveKit, Postgres, Redis, children, tree_cpu_s
 from tests.patience import PATIENCE
 from tests.rooms import RATE, Person, speech, until
 
@@ -72,12 +72,8 @@ class Agent:
 
     def cpu_s(self) -> float:
         """CPU seconds of the worker, its jobs and its engine so far."""
-        total = 0.0
-        for pid in self.processes():
-            with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-                total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return total
+        assert self.process is not None
+        return tree_cpu_s(self.process.pid)
 
     def terminate(self) -> None:
         assert self.process is not None

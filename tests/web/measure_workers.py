@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from scripts.programs.bench_live import quantiles
-from scripts.programs.services import LiveKit, Postgres, Redis
+from scripts.programs.services import LiveKit, Postgres, Redis, cpu_s
 from tests.patience import PATIENCE
 from tests.rooms import speech, until
 from tests.services import livekit, postgres, redis  # noqa: F401  fixtures
@@ -36,7 +36,7 @@ def brokerage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, redi
         opened.close()
 
 
-def cpu_s(worker: Agent) -> dict[str, float]:
+def spent_by(worker: Agent) -> dict[str, float]:
     """CPU seconds so far by kind of process; a process that waits for a call counts to the worker."""
     assert worker.process is not None
     found = {"worker": 0.0, "engine": 0.0, "jobs": 0.0}
@@ -44,8 +44,7 @@ def cpu_s(worker: Agent) -> dict[str, float]:
     for pid in worker.processes():
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
         kind = "jobs" if pid in jobs else "engine" if b"voice.models" in line else "worker"
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        found[kind] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        found[kind] += cpu_s(pid)
     return found
 
 
@@ -61,10 +60,10 @@ async def test_calls_of_one_worker(brokerage: Brokerage, capsys: pytest.CaptureF
         await until(lambda: all(finals(viewer) for viewer in viewers), 60 * PATIENCE)
         await asyncio.sleep(_BEFORE_S)
         (worker,) = brokerage.agents
-        before, began = cpu_s(worker), time.monotonic()
+        before, began = spent_by(worker), time.monotonic()
         await asyncio.sleep(TALK_S)
         minutes = (time.monotonic() - began) / 60
-        spent = {kind: (seconds - before[kind]) / minutes for kind, seconds in cpu_s(worker).items()}
+        spent = {kind: (seconds - before[kind]) / minutes for kind, seconds in spent_by(worker).items()}
         late = [
             (event["at"] - event["stamps"]["heard"]) * 1000
             for viewer in viewers

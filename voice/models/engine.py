@@ -21,7 +21,7 @@ from voice.models import Hypothesis, ModelsLost, Pass, Vectors, Window
 from voice.models.calibration import Calibration, calibrate
 from voice.models.onnx import SentenceVectors
 from voice.models.second import SecondVectors
-from voice.models.weights import MINILM, OBJECTIONS, WHISPER, WeightsRefused, file_of, folder_of
+from voice.models.weights import MINILM, OBJECTIONS, WHISPER, WeightsRefused, files_of, folder_of
 from voice.models.whisper import Whisper, cached_folder, cuda_devices
 
 _URGENCY: Final[dict[Pass, int]] = {"final": 0, "tail": 1, "speculative": 2, "partial": 3, "settle": 3, "second": 4}
@@ -93,9 +93,9 @@ class Engine:
             "speculative": final, "final": final, "second": named[settings.second_model or settings.final_model or settings.model],
         }  # fmt: skip
         self.batch = _BATCH if device == "cuda" else 1
-        minilm = [file_of(MINILM, name, folder=folder, cache=cache) for name in ("model.onnx", "minilm-tokenizer.json")]
+        minilm = files_of(MINILM, folder=folder, cache=cache)
         self._vectors = SentenceVectors(*minilm)
-        self._second_vectors = SecondVectors(file_of(OBJECTIONS, "objections-layers.onnx", folder=folder, cache=cache), *minilm)
+        self._second_vectors = SecondVectors(*files_of(OBJECTIONS, folder=folder, cache=cache), *minilm)
         self.counters = Counters()
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, Window, Future[Hypothesis]]] = []

@@ -24,14 +24,20 @@ def session_of(file: Path) -> Any:
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
+def tokenizer_of(file: Path) -> Tokenizer:
+    """What stands behind 128 tokens is cut: MiniLM was trained on no more, and time grows with them."""
+    made = Tokenizer.from_file(str(file))
+    made.enable_truncation(128)
+    made.enable_padding()
+    return made
+
+
 class SentenceVectors:
     """all-MiniLM-L6-v2: unit vectors of 384 numbers; sentences of more than 128 tokens are cut."""
 
     def __init__(self, model: Path, tokenizer: Path) -> None:
         self._session = session_of(model)
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.enable_truncation(128)
-        self._tokenizer.enable_padding()
+        self._tokenizer = tokenizer_of(tokenizer)
         self._inputs = {i.name for i in self._session.get_inputs()}
 
     def embed(self, sentences: list[str]) -> Vectors:

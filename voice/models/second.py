@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from voice.models import Vectors
-from voice.models.onnx import session_of
+from voice.models.onnx import session_of, tokenizer_of
 
-_LONGEST: Final = 128  # tokens: what stands behind them changes no judgement, and time grows with them
 _WIDTH: Final = 384
 _WORDS: Final = 30_522
 # Where weights.MINILM's model.onnx, known by its hash, keeps the table of words and the scale of each row.
@@ -28,9 +26,7 @@ class SecondVectors:
         self._session = session_of(layers)
         self._words = np.memmap(minilm, np.int8, "r", _TABLE_AT, (_WORDS, _WIDTH))
         self._scales = np.fromfile(minilm, np.float32, _WORDS, offset=_SCALES_AT)[:, None]
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.enable_truncation(_LONGEST)
-        self._tokenizer.enable_padding()
+        self._tokenizer = tokenizer_of(tokenizer)
 
     def embed(self, sentences: list[str]) -> Vectors:
         """float32, shape (len(sentences), 768); only the first 128 tokens of each are read."""

@@ -165,9 +165,14 @@ def file_of(weights: WeightSet, name: str, *, folder: Path | None, cache: Path) 
     return _checked(_joined(found, kept), wanted)
 
 
+def files_of(weights: WeightSet, *, folder: Path | None, cache: Path) -> list[Path]:
+    """All files of a set in its order, each checked. Raises WeightsRefused."""
+    return [file_of(weights, f.name, folder=folder, cache=cache) for f in weights.files]
+
+
 def folder_of(weights: WeightSet, *, folder: Path | None, cache: Path) -> Path:
     """A folder that holds all files of the set, each checked; files from different places are linked together in the cache."""
-    files = [file_of(weights, f.name, folder=folder, cache=cache) for f in weights.files]
+    files = files_of(weights, folder=folder, cache=cache)
     parents = {f.parent for f in files}
     if len(parents) == 1:
         return parents.pop()

@@ -36,8 +36,8 @@ class Listen(_Part):
 
 
 class Wss(_Part):
-    """Browsers' telephones. ``certificate``, ``key``: PEM files, from the folder of this file. ``closed_s``: a call whose page has no connection and gives no sound
-    for so long is over."""
+    """Browsers' telephones. ``certificate``, ``key``: PEM files, from the folder of this file. ``closed_s``: a call whose page has
+    no connection and gives no sound for so long is over."""
 
     port: Annotated[int, Field(ge=1, le=65535)]
     certificate: Path

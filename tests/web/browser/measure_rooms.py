@@ -9,7 +9,6 @@ import json
 import os
 import re
 import time
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from playwright.async_api import Page, WebSocket
 from coaching.playbook import DEFAULT_PLAYBOOK
 from scripts.evaluations.spoken import VOICES, spoken
 from scripts.programs.callers import Server
+from tests.phones import write_wav
 from tests.services import livekit, postgres, redis  # noqa: F401  fixtures
 from tests.web.brokerage import Brokerage, tell
 from tests.web.browser.conftest import Launch
@@ -88,12 +88,7 @@ def objector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("objector")
     pause = np.zeros(int(_PAUSE_S * 16_000), np.int16)
     sound = [part for n, line in enumerate(_OBJECTIONS) for part in (spoken(line, VOICES[n % 2], folder), pause)]
-    with wave.open(str(folder / "objector.wav"), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16_000)
-        out.writeframes(np.concatenate(sound).tobytes())
-    return folder / "objector.wav"
+    return write_wav(folder / "objector.wav", np.concatenate(sound), 16_000)
 
 
 class Shown:

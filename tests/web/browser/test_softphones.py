@@ -26,9 +26,12 @@ from tests.phones import (
     ended,
     free_port,
     likeness,
+    listening,
     media_ports,
     need_phones,
+    phone,
     said,
+    trunk,
     until,
     write_wav,
 )
@@ -57,32 +60,9 @@ def phones(tmp_path_factory: pytest.TempPathFactory, carrier: int, wss: int) -> 
     need_phones()
     folder = tmp_path_factory.mktemp("phone")
     certificate(folder)
-    process = PhoneProcess(
-        folder,
-        f"""
-[listen]
-port = {free_port()}
-media = {media_ports(20)}
-[wss]
-port = {wss}
-certificate = "{folder}/cert.pem"
-key = "{folder}/key.pem"
-closed_s = 1
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-number = "{AGENT_NUMBER}"
-[[phone]]
-user = "bob"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{carrier}"
-takes = ["127.0.0.1:{carrier}"]
-options_s = 0
-ring = ["dana"]
-""",
-    )
+    wss_part = f"[wss]\nport = {wss}\ncertificate = '{folder}/cert.pem'\nkey = '{folder}/key.pem'\nclosed_s = 1\n"
+    accounts = phone("dana", AGENT_NUMBER) + phone("bob")
+    process = PhoneProcess(folder, listening(media_ports(20)) + wss_part + accounts + trunk("carrier", carrier, "ring = ['dana']"))
     yield process
     process.stop()
 

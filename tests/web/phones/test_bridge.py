@@ -24,9 +24,12 @@ from tests.phones import (
     ended,
     free_port,
     likeness,
+    listening,
     media_ports,
     need_phones,
+    phone,
     said,
+    trunk,
     until,
     write_ulaw,
     write_wav,
@@ -66,22 +69,8 @@ def phones(data: Path, carrier: int) -> Iterator[PhoneProcess]:
     process.stop()
 
 
-def sip_file(port: int, carrier: int, more: str = "") -> str:
-    return f"""
-[listen]
-port = {port}
-media = {media_ports(30)}
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-number = "{AGENT_NUMBER}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{carrier}"
-takes = ["127.0.0.1:{carrier}"]
-ring = ["dana"]
-options_s = 0
-{more}"""
+def sip_file(port: int, carrier: int) -> str:
+    return listening(media_ports(30), port) + phone("dana", AGENT_NUMBER) + trunk("carrier", carrier, "ring = ['dana']")
 
 
 @pytest.fixture(scope="module")

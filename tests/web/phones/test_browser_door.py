@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from scripts.programs.telephone import Message, Telephone
-from tests.phones import PASSWORD, PROSPECT_NUMBER, PhoneProcess, certificate, free_port, media_ports
+from tests.phones import CONNECTS, PASSWORD, PROSPECT_NUMBER, PhoneProcess, certificate, free_port, listening, media_ports, phone, trunk
 from voice.sip.accounts import SipRefused
 from voice.sip.browsers import BrowserDoor, is_secure, reachable
 from voice.sip.fence import Fence
@@ -29,26 +29,8 @@ def port() -> int:
 def phones(tmp_path_factory: pytest.TempPathFactory, port: int, carrier: int) -> Iterator[PhoneProcess]:
     folder = tmp_path_factory.mktemp("phone")
     certificate(folder)
-    text = f"""
-[listen]
-port = {free_port()}
-media = {media_ports(20)}
-[limits]
-when_away = "connect"
-[wss]
-port = {port}
-certificate = "cert.pem"
-key = "key.pem"
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{carrier}"
-takes = ["127.0.0.1"]
-ring = ["dana"]
-options_s = 0
-"""
+    wss = f"[wss]\nport = {port}\ncertificate = 'cert.pem'\nkey = 'key.pem'\n"
+    text = listening(media_ports(20)) + CONNECTS + wss + phone("dana") + trunk("carrier", carrier, "ring = ['dana']", takes="127.0.0.1")
     process = PhoneProcess(folder, text)
     yield process
     process.stop()

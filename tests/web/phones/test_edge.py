@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scripts.programs.telephone import Message, Refused, Telephone
 from tests.phones import (
     AGENT_NUMBER,
+    CONNECTS,
     PASSWORD,
     PROSPECT_NUMBER,
     Baresip,
@@ -23,9 +24,12 @@ from tests.phones import (
     PhoneProcess,
     free_port,
     likeness,
+    listening,
     media_ports,
     need_edge,
+    phone,
     said,
+    trunk,
     until,
     write_wav,
 )
@@ -38,35 +42,9 @@ Voices = tuple[NDArray[np.int16], NDArray[np.int16]]
 @pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory, carrier: int) -> Iterator[PhoneProcess]:
     need_edge()
-    text = f"""
-[listen]
-port = {free_port()}
-media = {media_ports(12)}
-[limits]
-when_away = "connect"
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-number = "{AGENT_NUMBER}"
-[[phone]]
-user = "lee"
-password = "{PASSWORD}"
-[[phone]]
-user = "kim"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{carrier}"
-takes = ["127.0.0.1:{carrier}"]
-ring = ["dana"]
-options_s = 0
-[[number]]
-number = "+13125550102"
-ring = ["lee"]
-[[number]]
-number = "+13125550103"
-ring = ["kim"]
-"""
+    accounts = phone("dana", AGENT_NUMBER) + phone("lee") + phone("kim")
+    numbers = "[[number]]\nnumber = '+13125550102'\nring = ['lee']\n[[number]]\nnumber = '+13125550103'\nring = ['kim']\n"
+    text = listening(media_ports(12)) + CONNECTS + accounts + trunk("carrier", carrier, "ring = ['dana']") + numbers
     process = PhoneProcess(tmp_path_factory.mktemp("phone"), text)
     yield process
     process.stop()
@@ -157,6 +135,11 @@ async def told(agent: Baresip, words: str, times: int = 1, within_s: float = 5.0
     await asyncio.to_thread(until, lambda: agent.log.read_text(errors="replace").count(words) >= times, within_s)
 
 
+def anew(telephone: Telephone) -> None:
+    """Its next call is another one."""
+    telephone.call_id, telephone.remote, telephone.tag = "", "", ""
+
+
 async def over(phones: PhoneProcess) -> None:
     await asyncio.to_thread(until, lambda: not phones.state()["calls"], 5)
 
@@ -211,7 +194,7 @@ async def test_a_phone_with_tcp_calls_and_is_called(
     await asyncio.wait_for(prospect.ended.wait(), 5)
     await over(phones)
     prospect.ended.clear()
-    prospect.call_id, prospect.remote, prospect.tag = "", "", ""
+    anew(prospect)
     await prospect.call("+13125550102")
     await told(lee, "Call established", 2)
     await prospect.hang_up()
@@ -265,7 +248,7 @@ async def test_a_phone_behind_a_router_is_called(edge: Edge, prospect: Telephone
         await prospect.hang_up()
         await asyncio.wait_for(kim.ended.wait(), 5)
     await over(phones)
-    prospect.call_id, prospect.remote, prospect.tag = "", "", ""
+    anew(prospect)
     with pytest.raises(Refused, match="480"):  # its connection is gone
         await prospect.call("+13125550103", within_s=3)
     assert edge.relays_nothing()

@@ -14,7 +14,20 @@ import numpy as np
 import pytest
 
 from scripts.programs.telephone import Telephone, gaps
-from tests.phones import PASSWORD, PROSPECT_NUMBER, Analysis, PhoneProcess, free_port, likeness, media_ports, said, until
+from tests.phones import (
+    CONNECTS,
+    PASSWORD,
+    PROSPECT_NUMBER,
+    Analysis,
+    PhoneProcess,
+    likeness,
+    listening,
+    media_ports,
+    phone,
+    said,
+    trunk,
+    until,
+)
 from voice.frames import AudioFrame
 from voice.legs import FramesDropped, LegItem
 from voice.legs.rtp import RtpSource, rtp_packet, to_g722
@@ -145,23 +158,7 @@ def test_no_bytes_break_the_tap(seed: int, voice: Any) -> None:
 
 @pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory, carrier: int) -> Iterator[PhoneProcess]:
-    text = f"""
-[listen]
-port = {free_port()}
-media = {media_ports(60)}
-[limits]
-when_away = "connect"
-calls = 40
-per_source = 40
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{carrier}"
-takes = ["127.0.0.1:{carrier}"]
-options_s = 0
-"""
+    text = listening(media_ports(60)) + CONNECTS + "calls = 40\nper_source = 40\n" + phone("dana") + trunk("carrier", carrier)
     process = PhoneProcess(tmp_path_factory.mktemp("phone"), text)
     yield process
     process.stop()

@@ -9,43 +9,28 @@ from typing import Any
 import pytest
 
 from scripts.programs.telephone import Refused, Telephone, gaps
-from tests.phones import AGENT_NUMBER, PASSWORD, PROSPECT_NUMBER, PhoneProcess, free_port, media_ports, until
+from tests.phones import (
+    AGENT_NUMBER,
+    CONNECTS,
+    PASSWORD,
+    PROSPECT_NUMBER,
+    PhoneProcess,
+    free_port,
+    listening,
+    media_ports,
+    phone,
+    trunk,
+    until,
+)
 
 pytestmark = [pytest.mark.timeout(60)]
 QUIET = b"\xff" * 160
 
 
-def sip_file(port: int, carrier: int, pbx: int, more: str = "", limits: str = "") -> str:
-    return f"""
-[listen]
-port = {port}
-media = {media_ports(60)}
-[limits]
-when_away = "connect"
-{limits}
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-number = "{AGENT_NUMBER}"
-[[phone]]
-user = "lee"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{carrier}"
-takes = ["127.0.0.1:{carrier}"]
-ring = ["dana"]
-options_s = 0
-user = "acme"
-password = "{PASSWORD}"
-[[trunk]]
-name = "pbx"
-address = "127.0.0.1:{pbx}"
-takes = ["127.0.0.1:{pbx}"]
-to = "carrier"
-outbound = false
-options_s = 0
-{more}"""
+def sip_file(port: int, carrier: int, pbx: int, limits: str = "") -> str:
+    carriers = trunk("carrier", carrier, f"ring = ['dana']\nuser = 'acme'\npassword = '{PASSWORD}'")
+    pbxs = trunk("pbx", pbx, "to = 'carrier'\noutbound = false")
+    return listening(media_ports(60), port) + CONNECTS + limits + "\n" + phone("dana", AGENT_NUMBER) + phone("lee") + carriers + pbxs
 
 
 @pytest.fixture(scope="module")

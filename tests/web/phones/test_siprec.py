@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.programs.telephone import Refused, Telephone
-from tests.phones import Analysis, PhoneProcess, Sipp, ended, free_port, media_ports, need_phones, until
+from tests.phones import Analysis, PhoneProcess, Sipp, ended, free_port, listening, media_ports, need_phones, trunk, until
 from voice.legs.siprec import MetadataRefused, recorded
 
 pytestmark = [pytest.mark.timeout(60)]
@@ -38,18 +38,7 @@ def recorder() -> int:
 
 @pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory, recorder: int) -> Iterator[PhoneProcess]:
-    text = f"""
-[listen]
-port = {free_port()}
-media = {media_ports(30)}
-[[trunk]]
-name = "sbc"
-address = "127.0.0.1:{recorder}"
-takes = ["127.0.0.1"]
-siprec = true
-outbound = false
-options_s = 0
-"""
+    text = listening(media_ports(30)) + trunk("sbc", recorder, "siprec = true\noutbound = false", takes="127.0.0.1")
     process = PhoneProcess(tmp_path_factory.mktemp("phone"), text)
     yield process
     process.stop()

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 from scripts.programs.telephone import Telephone, gaps
-from tests.phones import AGENT_NUMBER, PASSWORD, PROSPECT_NUMBER, PhoneProcess, free_port, media_ports, until
+from tests.phones import (
+    AGENT_NUMBER,
+    CONNECTS,
+    PASSWORD,
+    PROSPECT_NUMBER,
+    PhoneProcess,
+    free_port,
+    listening,
+    media_ports,
+    phone,
+    trunk,
+    until,
+)
 from voice.sip.fence import Buckets, Fence
 
 pytestmark = [pytest.mark.timeout(90)]
@@ -81,30 +93,9 @@ def ports() -> dict[str, int]:
 def phones(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> Iterator[PhoneProcess]:
     media = media_ports(40)
     ports["media"], ports["media_end"] = media
-    text = f"""
-[listen]
-port = {ports["own"]}
-media = {media}
-[limits]
-when_away = "connect"
-calls = 30
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{ports["carrier"]}"
-takes = ["127.0.0.1:{ports["carrier"]}"]
-ring = ["dana"]
-options_s = 0
-[[trunk]]
-name = "sbc"
-address = "127.0.0.1:{ports["recorder"]}"
-takes = ["127.0.0.1:{ports["recorder"]}"]
-siprec = true
-outbound = false
-options_s = 0
-"""
+    sbc = trunk("sbc", ports["recorder"], "siprec = true\noutbound = false")
+    carrier = trunk("carrier", ports["carrier"], "ring = ['dana']")
+    text = listening(media, ports["own"]) + CONNECTS + "calls = 30\n" + phone("dana") + carrier + sbc
     process = PhoneProcess(tmp_path_factory.mktemp("phone"), text)
     yield process
     process.stop()

@@ -10,14 +10,18 @@ import pytest
 from scripts.programs.telephone import Refused, Telephone
 from tests.phones import (
     AGENT_NUMBER,
+    CONNECTS,
     PASSWORD,
     PROSPECT_NUMBER,
     Analysis,
     PhoneProcess,
     free_port,
     likeness,
+    listening,
     media_ports,
+    phone,
     said,
+    trunk,
     until,
     write_wav,
 )
@@ -39,31 +43,9 @@ def phones(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> I
     data = tmp_path_factory.mktemp("phone")
     write_wav(data / "consent.wav", said(0.7, 3.7)[0])
     (data / "phones.toml").write_text('[announcement]\nfile = "consent.wav"\n')
-    text = f"""
-[listen]
-port = {ports["own"]}
-media = {media_ports(20)}
-[limits]
-when_away = "connect"
-[[phone]]
-user = "dana"
-password = "{PASSWORD}"
-[[trunk]]
-name = "carrier"
-address = "127.0.0.1:{ports["carrier"]}"
-takes = ["127.0.0.1:{ports["carrier"]}"]
-ring = ["dana"]
-options_s = 1
-[[trunk]]
-name = "pbx"
-address = "127.0.0.1:{ports["pbx"]}"
-takes = ["127.0.0.1:{ports["pbx"]}"]
-outbound = false
-register = true
-user = "coach"
-password = "{PASSWORD}"
-options_s = 0
-"""
+    carrier = trunk("carrier", ports["carrier"], "ring = ['dana']", options_s=1)
+    pbx = trunk("pbx", ports["pbx"], f"outbound = false\nregister = true\nuser = 'coach'\npassword = '{PASSWORD}'")
+    text = listening(media_ports(20), ports["own"]) + CONNECTS + phone("dana") + carrier + pbx
     process = PhoneProcess(data, text)
     yield process
     process.stop()
