@@ -178,6 +178,20 @@ def trunk(name: str, port: int, more: str = "", *, takes: str = "", options_s: i
     return f"[[trunk]]\nname = '{name}'\naddress = '{where}'\ntakes = ['{takes or where}']\noptions_s = {options_s}\n{more}\n"
 
 
+def _softphone_port() -> int:
+    """Baresip takes it by UDP and TCP, and the next one for TLS; where one is taken it ends at once, without a word to anybody."""
+    for _ in range(50):
+        port = free_port()
+        with contextlib.ExitStack() as held:
+            try:
+                for one in (port, port + 1):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", one))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free ports")
+
+
 class Baresip(Process):
     """A softphone that registers as ``user`` at ``server`` (host:port), speaks ``speech`` and writes what it hears."""
 
@@ -187,7 +201,7 @@ class Baresip(Process):
     ) -> None:  # fmt: skip
         """``transport``: tcp, or tls and then SRTP, without which it takes no call; UDP unless said. ``control``: a TCP port for command()."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.port, self._control = folder, free_port(), control
+        self.folder, self.port, self._control = folder, _softphone_port(), control
         rtp, rate = media_ports(2), 16_000 if codec.startswith("G722") else 8000
         (folder / "config").write_text(
             f"sip_listen 127.0.0.1:{self.port}\nnet_interface 127.0.0.1\naudio_source aufile,{speech}\naudio_player aufile,{folder}/unused.wav\n"

@@ -84,7 +84,11 @@ def softphone(edge: Edge, phones: PhoneProcess, folder: Path, user: str, transpo
     """Registered by way of the edge."""
     file = write_wav(folder / f"{user}.wav", np.concatenate((speech, np.zeros(60 * 8000, np.int16))))  # at its end it would hang up
     made = Baresip(folder / user, user, edge.server[transport], file, transport=transport, control=free_port(socket.SOCK_STREAM))
-    until(lambda: next(row for row in phones.state()["phones"] if row["user"] == user)["registered"], 10)
+    try:
+        until(lambda: next(row for row in phones.state()["phones"] if row["user"] == user)["registered"], 10)
+    except AssertionError as error:
+        made.stop(signal.SIGKILL)
+        raise AssertionError(f"{made.log.read_text()[-2000:]}\n{edge.proxy.log.read_text()[-2000:]}") from error
     return made
 
 
