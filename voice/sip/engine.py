@@ -4,7 +4,6 @@ Three packets kill stock sippy, a host name in the wrong place makes it ask a na
 each malformed packet prints a traceback: docs/measurements.md has the figures.
 """
 
-import contextlib
 import os
 import re
 import sys
@@ -28,17 +27,23 @@ from voice.sip.fence import Fence
 
 NAME: Final = "Sottovoce"
 _RENEW_S: Final = 3600.0
+_FORGET_S: Final = 10.0
 _ROUTED_ANSWER: Final = re.compile(rb"SIP/2\.0 .*?\nRecord-Route\s*:", re.I | re.S)
 _KEEP_MEDIA_S: Final = 14_400  # a call on hold sends nothing; rtp-io would give its ports to others after a minute
 
 
-def _no_accounts(folder: Path) -> None:
+def _no_accounts(folder: Path) -> int:
     """rtp-io writes a line per call, with the addresses of both ends, into a file of the working folder, and has no option not to:
-    a log that no deletion would find. So this process works in a folder where that file leads nowhere."""
+    a log that no deletion would find. So this process works in a folder where that file is a piece of its own memory, to be emptied
+    now and then. Not /dev/null: rtp-io locks the file, and another program's lock on /dev/null (Docker holds one) would stop us for ever.
+
+    Returns the memory's file descriptor."""
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        (folder / "rtpproxy_acct.csv").symlink_to(os.devnull)
+    memory = os.memfd_create("accounts")
+    (folder / "rtpproxy_acct.csv").unlink(missing_ok=True)
+    (folder / "rtpproxy_acct.csv").symlink_to(f"/proc/self/fd/{memory}")
     os.chdir(folder)
+    return memory
 
 
 class Engine:
@@ -66,7 +71,7 @@ class Engine:
             arguments += ["-A", shown]
         if wss is not None:
             arguments.append("modules=" + "+".join(MODULES))
-        _no_accounts(folder)
+        self._accounts = _no_accounts(folder)
         self.relay = Rtp_proxy_client(self.gc, spath="rtp.io:" + ";".join(arguments))
         self.gc["_rtp_proxy_clients"] = [self.relay]
 
@@ -90,6 +95,7 @@ class Engine:
         UaStateConnected.recv_request_handlers["UPDATE"] = _update
         SipTransactionManager.model_udp_server = (FencedUdp, OneWorker)
         manager = self.gc["_sip_tm"] = _Manager(self.gc, on_request)
+        self.every(_FORGET_S, lambda: os.ftruncate(self._accounts, 0))
         if self.wss is not None:
             where = (self.gc["_sip_address"], self.wss.port)
             door = BrowserDoor(where, manager.handleIncoming, self.browsers_fence, on_gone)

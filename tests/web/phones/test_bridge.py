@@ -144,7 +144,7 @@ async def test_an_agents_softphone_calls_a_prospect(
     assert received.events("suggestion_shown")
     assert likeness(agent.heard(), voices[1]) > 0.9
     assert likeness(agent.heard(), voices[0]) < 0.3
-    assert not [file for file in data.rglob("*.csv") if file.stat().st_size]  # the relay's own log of addresses
+    assert not [file for file in data.rglob("*.csv") if not file.is_symlink()]  # the relay's own log of addresses
 
 
 async def test_a_prospect_calls_the_agents_registered_softphone(

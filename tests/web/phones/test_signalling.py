@@ -1,6 +1,8 @@
 """What SIP demands of a bridge, told packet by packet; no server beside it: the phone process stands alone."""
 
 import asyncio
+import fcntl
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -36,6 +38,12 @@ def sip_file(port: int, carrier: int, pbx: int, limits: str = "") -> str:
 @pytest.fixture(scope="module")
 def ports() -> dict[str, int]:
     return {"carrier": free_port(), "pbx": free_port(), "own": free_port()}
+
+
+def _spool(phones: PhoneProcess) -> Path:
+    """Where the relay writes a line per call; resolved in our own /proc it would be ours."""
+    (link,) = phones.data.rglob("rtpproxy_acct.csv")
+    return Path(str(link.readlink()).replace("/self/", f"/{phones.process.pid}/"))
 
 
 @pytest.fixture(scope="module")
@@ -353,3 +361,19 @@ async def test_over_the_limit_a_call_is_refused(tmp_path: Path) -> None:
             assert process.state()["counts"]["over_limit"] == 1
     finally:
         process.stop()
+
+
+def test_a_lock_of_another_program_stops_nothing(tmp_path: Path) -> None:
+    """The relay locks the file that it writes its calls to; Docker, for one, holds a lock on /dev/null."""
+    with Path(os.devnull).open("r+b") as theirs:
+        fcntl.lockf(theirs, fcntl.LOCK_SH)
+        process = PhoneProcess(tmp_path / "phone", listening(media_ports(2)) + phone("dana"))
+        process.stop()
+
+
+def test_the_relays_own_list_of_calls_is_in_no_file(phones: PhoneProcess) -> None:
+    """It stands in memory, and for some seconds: the calls of the tests above are not in it any more."""
+    spool = _spool(phones)
+    assert "memfd" in str(spool.readlink())
+    assert phones.state()["calls"] == []
+    until(lambda: spool.stat().st_size == 0, 12)
