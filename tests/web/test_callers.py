@@ -21,6 +21,7 @@ from tests.web.conftest import SharedModels
 from voice.models.engine import Engine, ThreadModels
 from web.app import build_app
 from web.compose import Machine
+from web.livekit import COACH
 from web.livekit.callers import call_of
 from web.livekit.doctor import lines
 from web.livekit.server import Rooms, RoomsAway, RoomsRefused
@@ -126,6 +127,20 @@ async def test_trunks_and_rule_are_entered_once(room_settings: Settings) -> None
     assert (await changed.setup()).wrong == ()
     with pytest.raises(RoomsAway):
         await changed.dial("call-x", "prospect", "+13125550111")
+    await rooms.aclose()
+
+
+async def test_an_older_coach_is_sent_out_first(room_settings: Settings, hooked: LiveKit) -> None:
+    """A coach that still is in a room for which another is asked has left it before the other can come."""
+    rooms = Rooms(room_settings)
+    await rooms.open("call-older", empty_s=30)
+    await rooms.dispatch("call-older", "call", 1)
+    older = await Person(hooked.url, "call-older", COACH, "coach").join(publish=False)
+    assert [each.identity for each in await rooms.present("call-older")] == [COACH]
+    await rooms.dispatch("call-older", "call", 2)
+    assert await rooms.present("call-older") == []
+    await older.leave()
+    await rooms.close("call-older")
     await rooms.aclose()
 
 

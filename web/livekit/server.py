@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -27,6 +28,7 @@ ROLE: Final = "sottovoce.role"  # as voice/legs/livekit_room.py reads it
 _TOKEN_S: Final = 15 * 60.0  # in which to join; who is in a room gets new ones from the server itself
 _ANSWER_S: Final = 10.0  # a server that was just restarted takes seconds for some answers
 _LEFT_S: Final = 1.0  # in which a participant that was removed is gone
+_LOOK_S: Final = 0.05
 
 
 class RoomsAway(ConnectionError):
@@ -101,13 +103,13 @@ class Rooms:
     async def dispatch(self, room: str, call: str, epoch: int) -> None:
         """Asks for a worker; none may be there, and a dispatch may be lost without a word: whoever calls this looks at the lease.
 
-        A coach that a restarted server no longer remembers having dispatched would take the new one with it when the two
-        meet, so it is sent out first (verified; a coach that is merely dead is put out by the newer one)."""
-        async with translated("not_found"):
-            known = [each for each in await self.api.agent_dispatch.list_dispatch(room) if each.agent_name == AGENT_NAME]
-            if not known and any(each.identity == COACH for each in await self.present(room)):
-                await self.remove(room, COACH)
-                await asyncio.sleep(_LEFT_S)
+        A coach that is still in the room is dead or has given the call back, or nobody would be asked for. It is sent out first:
+        where it meets the newer one, livekit-server ends the newer one's job as well (verified), and the call would change
+        hands once more when the framework's 15 s for an ended job are over."""
+        until = time.monotonic() + _LEFT_S
+        while any(each.identity == COACH for each in await self.present(room)) and time.monotonic() < until:
+            await self.remove(room, COACH)
+            await asyncio.sleep(_LOOK_S)
         async with translated():
             told = json.dumps({"call": call, "epoch": epoch})
             wanted = api.CreateAgentDispatchRequest(
