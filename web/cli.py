@@ -50,7 +50,7 @@ class _Server(uvicorn.Server):
 
     async def _greet(self) -> None:
         doors: Doors = self._app.app.state.doors
-        address = f"http://{self._settings.host}:{self._settings.port}"
+        address = self._settings.address
         print(f"Sottovoce is at {address}", flush=True)
         for each in missing(self._settings):
             print(f"  missing: {each.what}: {each.why}. {each.fix[0].upper()}{each.fix[1:]}.", flush=True)
@@ -159,7 +159,7 @@ async def sip(settings: Settings, what: str) -> int:
 async def sign_in(settings: Settings) -> int:
     async with _store(settings) as store:
         token = await Doors(store).sign_in_token()
-    print(f"Open within an hour (works once): http://{settings.host}:{settings.port}/sign-in?token={token}")
+    print(f"Open within an hour (works once): {settings.address}/sign-in?token={token}")
     return 0
 
 

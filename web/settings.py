@@ -266,6 +266,13 @@ class Settings:
         """Whether calls can be held in LiveKit rooms: the server is known, and a database that many processes share."""
         return bool(self.livekit_url and self.livekit_key and self.livekit_secret and self.database)
 
+    @property
+    def address(self) -> str:
+        """Where a browser finds this server: where it listens, or, when it listens everywhere (a container), the first name that was set."""
+        if self.host not in ("0.0.0.0", "::"):
+            return f"http://{self.host}:{self.port}"
+        return self.origins[0] if self.origins else f"http://127.0.0.1:{self.port}"
+
     def allowed_origins(self) -> frozenset[str]:
         """Origins that may change anything here: this computer's names with our port, and those that were set."""
         own = {f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost", "[::1]", self.host)}

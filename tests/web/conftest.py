@@ -13,6 +13,7 @@ from web.compose import Machine, engine_settings
 from web.settings import Settings
 
 ORIGIN = "http://127.0.0.1:8440"
+PROXIED = "https://coach.example.com"
 
 
 class SharedModels(ThreadModels):
@@ -32,7 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.read({"SOTTOVOCE_DATA": str(tmp_path), "SOTTOVOCE_UPLOAD_MB": "1"})
+    return Settings.read({"SOTTOVOCE_DATA": str(tmp_path), "SOTTOVOCE_UPLOAD_MB": "1", "SOTTOVOCE_ORIGINS": PROXIED})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.web.conftest import ORIGIN
+from tests.web.conftest import ORIGIN, PROXIED
 from web.app import Guarded
 
 
@@ -182,6 +182,14 @@ async def test_a_prospects_link_opens_no_api(agent: httpx.AsyncClient) -> None:
     for path in (f"/api/calls/{call}", f"/api/calls/{call}/events", "/api/session"):
         is_problem(await agent.get(path), 401)
     is_problem(await agent.post(f"/api/calls/{call}/end", json={}), 401)
+
+
+async def test_a_link_leads_where_the_browser_is(agent: httpx.AsyncClient) -> None:
+    """Behind a proxy with TLS the request itself comes by http; the prospect's link is https all the same."""
+    call = (await started(agent, mode="browser"))["id"]
+    proxied = {"host": PROXIED.removeprefix("https://"), "origin": PROXIED}
+    url = (await agent.post(f"/api/calls/{call}/link", headers=proxied)).json()["url"]
+    assert url.startswith(PROXIED + "/join/")
 
 
 async def test_a_link_dies_with_its_call(agent: httpx.AsyncClient) -> None:

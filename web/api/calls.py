@@ -93,7 +93,8 @@ async def link(call: CallId, request: Request, _user: SignedIn, calls: TheCalls,
     if not await calls.elsewhere(call):
         await calls.get_live(call)
     token, expires_at = await doors.link(call)
-    return Link(url=f"{str(request.base_url).rstrip('/')}/join/{token}", expires_at=expires_at)
+    # Behind a proxy with TLS the request itself is http; the guard has let only an Origin of ours pass.
+    return Link(url=f"{request.headers['origin']}/join/{token}", expires_at=expires_at)
 
 
 @router.post("/{call}/legs")
