@@ -22,7 +22,7 @@ COPY intelligence intelligence
 COPY web web
 COPY --from=pages /app/web/ui/dist web/ui/dist
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
- && useradd --system --uid 10001 --home-dir /data sottovoce \
+ && useradd --uid 10001 --home-dir /data --no-create-home --no-log-init sottovoce \
  && mkdir /data && chown sottovoce /data
 USER sottovoce
 VOLUME /data

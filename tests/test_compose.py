@@ -1,15 +1,17 @@
-"""compose.yaml and the Dockerfile, as far as they can be checked where no container runs."""
+"""compose.yaml and the Dockerfile, as far as they can be checked without a container; docs/scale.md says what was seen with one."""
 
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from scripts.programs.services import LIVEKIT_VERSION, ServiceMissing, livekit_binary
 from web.api.rooms import hooks
+from web.app import build_app
 from web.cli import main
 from web.settings import SETTINGS, Settings
 
@@ -68,6 +70,7 @@ def test_our_settings_are_read(composed: dict[str, Any], name: str) -> None:
     assert settings.rooms
     assert "https://coach.example.com" in settings.allowed_origins()
     assert f":{settings.agent_port}/" in composed["services"]["agent"]["healthcheck"]["test"][-1]
+    assert settings.address == "https://coach.example.com"  # of the sign-in link, not 0.0.0.0
     health = f"http://127.0.0.1:{settings.port}"
     assert health in composed["services"]["web"]["healthcheck"]["test"][-1]
     assert health in settings.allowed_origins()  # else the guard refuses the question
@@ -83,6 +86,23 @@ def test_our_commands_exist(composed: dict[str, Any], name: str, capsys: pytest.
         main([*composed["services"][name]["command"], "--help"])
     assert left.value.code == 0
     assert capsys.readouterr().out
+
+
+async def test_the_health_check_needs_no_sign_in(composed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the health check of `web` asks for is given to a stranger; 401 would be no health."""
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    monkeypatch.setattr("web.app.UI", tmp_path)  # the front end need not be built here
+    app = build_app(Settings.read({"SOTTOVOCE_DATA": str(tmp_path)}))
+    url = re.search(r"http://[^']+", composed["services"]["web"]["healthcheck"]["test"][-1])
+    assert url is not None
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as stranger:
+        assert (await stranger.get(url[0])).status_code == 200
+
+
+def test_postgres_is_asked_by_tcp(composed: dict[str, Any]) -> None:
+    """While its image makes the first database a server answers at the socket alone, and is stopped again."""
+    asked = composed["services"]["postgres"]["healthcheck"]["test"]
+    assert asked[asked.index("-h") + 1] == "127.0.0.1"
 
 
 def test_livekits_webhooks_come_to_us(composed: dict[str, Any]) -> None:
