@@ -1,5 +1,4 @@
-# One image for `sottovoce serve` and `sottovoce agent`. It was written where no container could be run: tests/test_compose.py checks
-# what can be checked without one, docs/scale.md says what was not.
+# One image for `sottovoce serve` and `sottovoce agent`; docs/scale.md says what of it was seen to work.
 FROM node:22-bookworm-slim AS pages
 WORKDIR /app/web/ui
 COPY web/ui/package.json web/ui/package-lock.json ./
