@@ -105,6 +105,12 @@ def test_postgres_is_asked_by_tcp(composed: dict[str, Any]) -> None:
     assert asked[asked.index("-h") + 1] == "127.0.0.1"
 
 
+def test_a_room_outlasts_the_wait_for_its_people(composed: dict[str, Any]) -> None:
+    """Else a call that nobody comes back to is never over: its room closes, and another worker takes the call up."""
+    settings = Settings.read(composed["services"]["web"]["environment"])
+    assert yaml.safe_load(composed["configs"]["livekit"]["content"])["room"]["empty_timeout"] > settings.return_s
+
+
 def test_livekits_webhooks_come_to_us(composed: dict[str, Any]) -> None:
     """livekit-server tells a path that the application has."""
     (url,) = yaml.safe_load(composed["configs"]["livekit"]["content"])["webhook"]["urls"]

@@ -102,10 +102,14 @@ class Dispatcher:
             self._asked[vacant.call, vacant.epoch] = times + 1
             if vacant.holder or times:
                 logger.info("nobody runs this call; a worker is asked", call=vacant.call, epoch=vacant.epoch, times=times + 1)
-            await self._send(await self.room(vacant.call), Lease(vacant.call, vacant.holder, vacant.epoch))
+            await self._send(await self.room(vacant.call), Lease(vacant.call, vacant.holder, vacant.epoch), anew=True)
 
-    async def _send(self, room: str, lease: Lease) -> None:
+    async def _send(self, room: str, lease: Lease, *, anew: bool = False) -> None:
+        """``anew``: a server that was restarted has forgotten the room; made by whoever comes first, it might close before
+        the time is over in which somebody must come, and the call would be taken up again and again."""
         try:
+            if anew:
+                await self.rooms.open(room, empty_s=self._calls.settings.return_s)
             await self.rooms.dispatch(room, lease.call, lease.epoch)
         except (RoomsAway, RoomsRefused) as failure:
             logger.warning("livekit-server could not be asked for a worker", call=lease.call, failure=type(failure).__name__)

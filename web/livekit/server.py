@@ -106,10 +106,11 @@ class Rooms:
         A coach that is still in the room is dead or has given the call back, or nobody would be asked for. It is sent out first:
         where it meets the newer one, livekit-server ends the newer one's job as well (verified), and the call would change
         hands once more when the framework's 15 s for an ended job are over."""
-        until = time.monotonic() + _LEFT_S
-        while any(each.identity == COACH for each in await self.present(room)) and time.monotonic() < until:
-            await self.remove(room, COACH)
-            await asyncio.sleep(_LOOK_S)
+        with contextlib.suppress(RoomsAway):  # of a server that was killed Redis remembers who was there, and nobody can send them out
+            until = time.monotonic() + _LEFT_S
+            while any(each.identity == COACH for each in await self.present(room)) and time.monotonic() < until:
+                await self.remove(room, COACH)
+                await asyncio.sleep(_LOOK_S)
         async with translated():
             told = json.dumps({"call": call, "epoch": epoch})
             wanted = api.CreateAgentDispatchRequest(
