@@ -100,9 +100,11 @@ _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
         r"\b(?:budget\w*|afford|spend\w*|stay (?:under|below|at|around|near|closer)|stretch|go (?:up to|to|over|above|higher|past|as high)|approv\w+|qualif\w+|max\w*|tops|topp?(?:ed|ing)? out|comfortable"
         r"|ceiling|limit|cap|capped|price range|our range|my range|have to work with|looking (?:at|to spend|in|for|under|around)|show (?:me|us)|cash to|we (?:can|could) do|i (?:can|could) do|hoping to (?:stay|pay|spend))\b", re.I)),
     ("asking", re.compile(
-        r"\b(?:ask(?:ing|ed)?(?! me)|list(?:ed|ing)?(?: (?:it|at|for|price))?|priced?|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
+        r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|list(?:ed|ing)?(?: (?:it|at|for|price))?|priced?|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
         r"|(?:not|n't|never|wouldn't) (?:be )?(?:sell\w*|tak\w+|accept\w*|go(?:ing)?|let\w*)(?= [^.?!]{0,20}(?:less|under|below|for))|(?:have|need|got|want|hoping|like) to (?:get|net|clear|walk away)|net|not a (?:penny|dollar) less|best offer|price tag|firm)\b", re.I)),
 )  # fmt: skip
+_SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
+_BARE_WORDS: Final = 4
 _CLAUSE: Final = re.compile(r"[.?!;]|,(?!\d)|\b(?:but|while|though|and (?:they|we|then|he|she|i))\b", re.I)
 
 
@@ -197,7 +199,7 @@ def _role(text: str, start: int, end: int, low: int | None, high: int | None) ->
         return "payment"
     breaks = [0, *(m.end() for m in _CLAUSE.finditer(text, 0, start)), *(m.start() for m in _CLAUSE.finditer(text, end)), len(text)]
     left, right = max(b for b in breaks if b <= start), min(b for b in breaks if b >= end)
-    for begin, stop in ((left, right), (max(0, start - 70), min(len(text), end + 50))):
+    for begin, stop in ((left, right), _around(text, start, end)):
         near: list[tuple[int, Role]] = []
         for role, pattern in _ROLES:
             for match in pattern.finditer(text, begin, stop):
@@ -207,6 +209,14 @@ def _role(text: str, start: int, end: int, low: int | None, high: int | None) ->
         if near:
             return min(near)[1]
     return "budget" if low is None else "asking" if high is None and low > 20_000 else None
+
+
+def _around(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where else the words may stand that say what an amount is for: its own sentence, and beyond it when that is hardly more than the amount."""
+    begin, stop = max(0, start - 70), min(len(text), end + 50)
+    first = max((m.end() for m in _SENTENCE.finditer(text, 0, start)), default=0)
+    last = min((m.start() for m in _SENTENCE.finditer(text, end)), default=len(text))
+    return (begin, stop) if len(text[first:last].split()) <= _BARE_WORDS else (max(begin, first), min(stop, last))
 
 
 def _dollars(text: str, number: Number, near: Number | None = None) -> int | None:

@@ -4,13 +4,16 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+DEBT: Final = "debt"  # an owner is asked what is owed on the home: the answer stands under financing too
+
 _ASKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("agency", re.compile(r"\b(?:working with|have|signed (?:up )?with|using|represented by|talk(?:ed|ing) (?:to|with))\b[^.?!]{0,25}\b(?:agent|realtor|broker)\b", re.I)),
+    (DEBT, re.compile(r"\b(?:owe[ds]? on|(?:do|does|what) you (?:still )?owe|still owed?|owed? (?:anything|much|any money)|a mortgage on|any (?:mortgage|loans?|liens?) (?:on|left)|paid off|payoff|left on (?:the|your) (?:mortgage|loan))\b", re.I)),
     ("financing", re.compile(r"\b(?:lender|pre-?\s?approv\w+|paying cash|in cash|or cash|financing|mortgage lined|loan)\b", re.I)),
-    ("decision_makers", re.compile(r"\b(?:who else|(?:anyone|anybody|someone|somebody) else|just you|besides you|part of (?:the|this) decision|decide together|make the decision)\b", re.I)),
+    ("decision_makers", re.compile(r"\b(?:who else|who(?:'s| is| will be| would be|'ll be) (?:moving|buying|living|deciding|going|looking|involved|all)|(?:anyone|anybody|someone|somebody) else(?= (?:on|who|involved|we|you|i|that|need|has|have|be|part|in)|[?.]|$)|just you|besides you|part of (?:the|this) decision|decide together|make the decision)\b", re.I)),
     ("appointment", re.compile(r"\b(?:what time|(?:would|does|how about|how's|could) [^.?!]{0,20}\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|weekend)|when could we)\b", re.I)),
     ("timeframe", re.compile(r"\b(?:how soon|(?:is there )?a (?:time|date|deadline) (?:you|when)|when (?:do|would) you (?:want|need|like|hope)|time ?line|time ?frame|when (?:are|would|do|did|were|will) you|what(?:'s| is) your (?:timing|deadline)|by when|any deadline)\b", re.I)),
-    ("price", re.compile(r"\b(?:the most you(?:'d| would)|what (?:would|do) you (?:want|need|think|have in mind)[^.?!]{0,25}\b(?:for it|get|price|worth|spend)|what would that price|budget|price range|what number|what range|how much (?:are|were|would|do) you|comfortable (?:with|spending)|looking to spend|hoping to get)\b", re.I)),
+    ("price", re.compile(r"\b(?:what (?:were|was|are|is) (?:you|they|he|she|it) (?:asking|listed)|what did (?:you|they) (?:list|ask)|what number|the most you(?:'d| would)|what (?:would|do) you (?:want|need|think|have in mind)[^.?!]{0,25}\b(?:for it|get|price|worth|spend)|what would that price|budget|price range|what number|what range|how much (?:are|were|would|do) you|comfortable (?:with|spending)|looking to spend|hoping to get)\b", re.I)),
     ("location", re.compile(r"\b(?:where (?:to|next|would that be)|(?:which|what) (?:areas?|part of town|neighborhoods?|towns?|side)|where (?:are|would|do) you)\b", re.I)),
     ("motivation", re.compile(r"\b(?:what(?:'s| is|'s been)? (?:has you|brings|bringing|pushing|made you|making you|prompt\w+|driving|the reason|behind)|why (?:are|do|now|the move)|(?:thinking about|reason for) (?:a move|moving|selling|the move))\b", re.I)),
 )  # fmt: skip
@@ -28,6 +31,8 @@ _FINANCING: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("pre-approved", re.compile(r"\bpre[- ]?\s?approv(?:ed|al)\b(?! yet)|\b(?:we're|i'm|we are|i am|been|got|were|im) approved\b|\b(?:approved|qualif(?:y|ied)) (?:us|me|for)\b", re.I)),
     ("cash", re.compile(r"\b(?:pay(?:ing)?|buy(?:ing)?|all|it'?s|be|it'd be) (?:in |all )?cash\b|\bcash buyers?\b(?! will| can| company)|\bno (?:loan|mortgage|financing) needed\b", re.I)),
     ("must sell first", re.compile(r"\b(?:have|need|got|gotta|would have|'d have) to sell\b[^.?!]{0,30}\b(?:first|before)\b|\bsell (?:our|my|this|ours|mine) (?:house |home |place |condo )?first\b", re.I)),
+    ("paid off", re.compile(r"\bpaid (?:it|the (?:house|place|home|mortgage|note)|(?:the|that) thing)?\s?(?:all )?off\b|\bfree and clear\b|\b(?:don't|do not|doesn't) owe (?:a (?:dime|penny|cent)|anything|any)\b|\bno mortgage\b(?! needed)|\bown it outright\b", re.I)),
+    ("credit trouble", re.compile(r"\b(?:bad|poor|rough|bruised|lousy|low|no) credit\b|\bcredit (?:score |history |report )?(?:is|isn't|was|wasn't|took|got) (?:not |so |pretty |kinda |kind of |really |a )?(?:bad|low|great|good|shot|rough|hit|poor|mess|ruined)\b|\brepossess\w+|\bbankruptcy\b|\bforeclos(?:ed|ure) on (?:me|us|my|our)|\bin collections\b", re.I)),
     ("FHA loan", re.compile(r"\bfha\b", re.I)),
     ("VA loan", re.compile(r"\bv\.?a\.? loan\b|\b(?:use|using|got) (?:my|the|our) va\b", re.I)),
     ("talking with a lender", re.compile(r"\b(?:talk\w*|spoke\w*|working|met|waiting) (?:to|with|on) (?:a |our |my |the )?(?:lender|bank|loan officer|mortgage broker|credit union)\b", re.I)),
@@ -36,7 +41,8 @@ _AGENCY: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("none", re.compile(r"\b(?:not|don'?t have|no|haven'?t|without)\b[^.?!]{0,25}\b(?:an? |another |any )?(?:agent|realtor)\b(?! yet\?)|\bnot working with (?:anyone|anybody|an)\b|\bjust you\b", re.I)),
     ("has an agent", re.compile(r"\b(?:have|got|with|using|signed with|hired) (?:an|another|our|my|our own|a) (?:buyer'?s )?(?:agent|realtor)\b|\b(?:my|our) (?:agent|realtor)\b(?! (?:last|before|back|did nothing))", re.I)),
 )  # fmt: skip
-_SHORT: Final = 8  # words: a longer answer says in itself what it is about
+# An answer of few words, or one whose first sentence is hardly more than yes or no; a longer one says in itself what it is about.
+_SHORT_ANSWER: Final = re.compile(r"(?:\S+\s*){1,8}$|(?:[^\s.?!]+\s*){1,3}[.!]")
 
 
 _LIVES_NOW: Final = re.compile(
@@ -103,14 +109,14 @@ def answers_in(text: str, asked: str | None) -> list[Answer]:
         for slot, table in (("financing", _FINANCING), ("agency", _AGENCY))
     ]
     answers = [a for a in found if a is not None]
-    short = len(text.split()) <= _SHORT
+    slot = "financing" if asked == DEBT else asked
     if (alone := _ALONE.search(text)) is not None and asked == "decision_makers":
         answers.append(Answer("decision_makers", "decides alone", alone.group()))
-    elif short and asked is not None and all(a.slot != asked for a in answers):
+    elif _SHORT_ANSWER.match(text) is not None and slot is not None and asked is not None and all(a.slot != slot for a in answers):
         said = _NO.match(text) or _YES.match(text)
         value = _MEANS.get((asked, bool(_NO.match(text)))) if said else None
         if said and value:
-            answers.append(Answer(asked, value, said.group()))
+            answers.append(Answer(slot, value, said.group()))
     return answers
 
 
@@ -120,4 +126,6 @@ _MEANS: Final = {
     ("financing", True): "not yet pre-approved",
     ("financing", False): "talking with a lender",
     ("decision_makers", True): "decides alone",
+    (DEBT, True): "paid off",
+    (DEBT, False): "a mortgage on it",
 }

@@ -1,10 +1,13 @@
 """The sheet that fills itself in as the two speak: eight slots, each with the words that filled it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from intelligence.conversation.answers import answers_in, asked_for, lives_now, lives_there, reason_asked, says_yes
+from intelligence.conversation.amounts import amounts_in
+from intelligence.conversation.answers import DEBT, answers_in, asked_for, lives_now, lives_there, reason_asked, says_yes
+from intelligence.conversation.people import relations_in
 from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
@@ -14,6 +17,14 @@ _BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_ca
 _WEIGHT: Final = {"budget": 3, "asking": 2, "offer": 1}  # which amount is the price of the sheet; others are not
 _SURE_AGENT: Final = 0.85  # a card may be wrong, a fact on the sheet not
 _LIKELY_A_PRICE: Final = 50_000  # dollars: below, an amount without a role is a fee, a repair or a deposit
+# Words of moving in or out, of selling and of what ends where they live now.
+_MOVES: Final = re.compile(
+    r"\b(?:mov(?:e|ed|ing)|(?:be|get|got) (?:in|out|gone|settled)|in by|out by|sell(?:ing)?|sold|list(?:ed|ing)?|clos(?:e|ed|ing)|buy(?:ing)?|lease|rent(?:al)? (?:is|ends|runs)"
+    r"|relocat\w+|transfer\w*|start(?:s|ing)? (?:work|school|at|the)|school (?:starts|begins|is out)|on the market|ready|spring market|retir\w+|deadline)\b",
+    re.I,
+)
+_TAKEN_ALONG: Final = frozenset({"kids", "children", "family"})  # asked who moves, people count them in
+_LEAST_OWED: Final = 1000  # dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class QualificationSheet:
         self._reason = ""  # the reason for moving that the agent asked about with yes or no
         self._turns = 0
         self._busy = True
-        self._price_weight = 0
+        self._price_weight = self._timeframe_weight = 0
 
     def missing(self) -> list[str]:
         return [slot for slot in SLOTS if slot not in self.slots]
@@ -74,7 +85,7 @@ class QualificationSheet:
             self._reason = reason_asked(turn.text)
             if (slot := asked_for(turn.text)) is not None:
                 self._question = slot
-                self._asked.add(slot)
+                self._asked.add("financing" if slot == DEBT else slot)
             return []
         if turn.speaker == "prospect":
             self._busy = any(f.family == "objection" or f.label in _BUSY for f in so_far.fresh)
@@ -83,6 +94,10 @@ class QualificationSheet:
             for answer in answers_in(turn.text, self._question):
                 value: Json = [] if answer.slot == "decision_makers" else answer.value
                 self._fill(answer.slot, value, answer.value, turn, surety(turn, answer.quote))
+            if self._question == DEBT and (owed := _owed(turn.text)):
+                self._fill("financing", f"owes {owed}", f"owes {owed}", turn, surety(turn, turn.text))
+            if self._question == "decision_makers":
+                self._decides([r for r in relations_in(turn.text) if r not in _TAKEN_ALONG], turn)
             if self._reason and says_yes(turn.text):
                 self._join("motivation", [self._reason], turn, 1.0)
             if len(turn.text.split()) > 2:
@@ -98,16 +113,13 @@ class QualificationSheet:
             case "timeframe_named":
                 for frame in _items(said, "timeframes"):
                     value = {"said": frame["quote"], "earliest_days": frame["earliest_days"], "latest_days": frame["latest_days"]}
-                    self._fill("timeframe", value, str(frame["quote"]), turn, _number(frame["sure"]))
+                    self._timeframe(value, str(frame["quote"]), turn, _number(frame["sure"]))
             case "location_named" if not self._lived and not lives_there(turn.text) and (names := _names(said, "places")):
                 self._join("location", names, turn, _number(said.get("sure", 1.0)))
             case "motivation":
                 self._join("motivation", [str(said.get("reason", ""))], turn, finding.confidence)
             case "decision_makers" if names := _names(said, "relations"):
-                old = self.slots.get("decision_makers")
-                known = [str(n) for n in old.value] if old is not None and isinstance(old.value, list) else []
-                names = list(dict.fromkeys([*known, *names]))
-                self._fill("decision_makers", names, ", ".join(names), turn, surety(turn, " ".join(names)))
+                self._decides(names, turn)
             case "appointment" if when := said.get("when"):
                 self._fill("appointment", when, str(when), turn, _number(said.get("sure", 1.0)))
             case "has_agent" if finding.confidence >= _SURE_AGENT:
@@ -115,10 +127,23 @@ class QualificationSheet:
             case _:
                 pass
 
+    def _decides(self, names: list[str], turn: Turn) -> None:
+        old = self.slots.get("decision_makers")
+        known = [str(n) for n in old.value] if old is not None and isinstance(old.value, list) else []
+        if names:
+            names = list(dict.fromkeys([*known, *names]))
+            self._fill("decision_makers", names, ", ".join(names), turn, surety(turn, " ".join(names)))
+
+    def _timeframe(self, value: Json, shown: str, turn: Turn, sure: float) -> None:
+        """An answer to the agent's question before words of moving before any other time (a baby's, a contract's); the newest of the same kind."""
+        weight = 2 if self._question == "timeframe" else 1 if _MOVES.search(turn.text) else 0
+        if weight >= self._timeframe_weight and self._fill("timeframe", value, shown, turn, sure):
+            self._timeframe_weight = weight
+
     def _price(self, amount: Mapping[str, Json], turn: Turn) -> None:
         """The budget before the asking price before an offer; the newest of the same kind."""
         dollars = amount.get("usd_max") or amount.get("usd_min")
-        weight = _WEIGHT.get(str(amount.get("role")), 0)
+        weight = _WEIGHT.get(str(amount.get("role")), 2 if self._question == "price" else 0)
         if not isinstance(dollars, int) or amount.get("role") == "payment" or weight < self._price_weight:
             return
         if not weight and ("price" in self.slots or dollars < _LIKELY_A_PRICE):
@@ -152,6 +177,12 @@ def money(amount: Mapping[str, Json]) -> str:
     if isinstance(low, int) and isinstance(high, int):
         return f"${low:,}" if low == high else f"${low:,}–${high:,}"
     return f"up to ${high:,}" if isinstance(high, int) else f"from ${low:,}" if isinstance(low, int) else ""
+
+
+def _owed(text: str) -> str:
+    """The last amount of an answer to what is owed: people correct themselves to the truth. "" where there is none."""
+    held = [money({"usd_min": a.usd_min, "usd_max": a.usd_max}) for a in amounts_in(text) if (a.usd_max or a.usd_min or 0) >= _LEAST_OWED]
+    return held[-1] if held else ""
 
 
 def _items(said: Mapping[str, Json], key: str) -> list[Mapping[str, Json]]:

@@ -135,3 +135,52 @@ def test_an_unsure_objection_is_no_fact_about_an_agent() -> None:
         sheet = QualificationSheet()
         say(sheet, "A fella on TV does it.", found=[Finding("objection", "has_agent", "prospect", "", 0, 0, confidence, "", "")])
         assert ("agency" in sheet.slots) is filled
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "slot", "value"),
+    [
+        ("Is there anything still owed on the house?", "No, Frank took care of that years ago, with the bonus from the plant.", "financing", None),
+        ("Is there anything still owed on the house?", "No. Frank took care of that years ago, with the bonus from the plant.", "financing", "paid off"),
+        ("Do you have a mortgage on it?", "We paid it off in 2014, the year that Frank stopped working.", "financing", "paid off"),
+        ("And what do you owe on it, roughly?", "It was ninety thousand. No, eighty-two thousand.", "financing", "owes $82,000"),
+        ("Have you talked to a lender yet?", "Not really. My buddy says they want two years of something.", "financing", "not yet pre-approved"),
+        ("Have you talked to a lender yet?", "I had a car repossessed in twenty twenty-two.", "financing", "credit trouble"),
+        ("Who's moving with you?", "Me, my girlfriend, and the kids of course.", "decision_makers", ["girlfriend"]),
+        ("", "Me, my girlfriend, and the kids of course.", "decision_makers", None),
+    ],
+)  # fmt: skip
+def test_what_was_asked_tells_what_is_meant(question: str, text: str, slot: str, value: Json) -> None:
+    """What an owner owes, how a loan stands, who comes along: only question and answer together say it."""
+    sheet = QualificationSheet()
+    say(sheet, question, "agent")
+    say(sheet, text)
+    assert (sheet.slots[slot].value if slot in sheet.slots else None) == value
+
+
+def frame(said: str, days: int) -> Finding:
+    return signal("timeframe_named", timeframes=[{"quote": said, "earliest_days": days, "latest_days": days, "sure": 1.0}])
+
+
+def test_a_babys_date_is_not_the_moves() -> None:
+    """What answers the question stands against times named in passing, and gives way to another answer."""
+    sheet = QualificationSheet()
+    say(sheet, "It has been three weeks.", found=[frame("three weeks", 21)])
+    say(sheet, "When do you need to be in?", "agent")
+    say(sheet, "By April the thirtieth.", found=[frame("April thirtieth", 59)])
+    say(sheet, "The baby is due in July.", found=[frame("July", 130)])
+    assert sheet.slots["timeframe"].shown == "April thirtieth"
+    say(sheet, "How soon could that be?", "agent")
+    say(sheet, "Or May.", found=[frame("May", 80)])
+    assert sheet.slots["timeframe"].shown == "May"
+
+
+def test_the_price_that_was_asked_for_counts() -> None:
+    """An amount without a word of what it is for is the price when the agent asked for one; of two the later."""
+    sheet = QualificationSheet()
+    say(sheet, "What were you asking?", "agent")
+    both = [{"usd_min": n, "usd_max": n, "role": None, "quote": "", "sure": 1.0} for n in (475_000, 460_000)]
+    say(sheet, "Four seventy-five. Came down to four sixty.", found=[signal("price_named", amounts=both)])
+    assert sheet.slots["price"].value == 460_000
+    say(sheet, "The neighbors got five ten.", found=[amount(510_000, None)])
+    assert sheet.slots["price"].value == 460_000
