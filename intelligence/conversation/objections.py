@@ -81,8 +81,9 @@ def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
 class ObjectionDetector:
     """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none.
 
-    A first head reads every sentence. Where it does not rule a kind out, a second one decides, if the reading brings the second
-    model's vectors (``doubts`` says for which sentences they are wanted); without them the first head's word stands.
+    A first head reads every sentence, so that what is still being said stays cheap. Of a sentence that is over a second one decides, if
+    the reading brings the second model's vectors (``doubts`` says for which sentences they are wanted); without them the first head's
+    word stands.
     """
 
     name = "objections"
@@ -95,8 +96,8 @@ class ObjectionDetector:
         self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
 
     def doubts(self, reading: Reading) -> list[str]:
-        """The sentences, and pairs of them, in which the first head rules not everything out, the likeliest first. While a turn is not over only
-        those that would raise a card at once, so that partials stay cheap.
+        """The sentences, and pairs of them, of a turn that is over, those the first head finds likeliest first. While a turn is not over
+        only those that would raise a card at once, so that partials stay cheap.
         """
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []

@@ -56,14 +56,14 @@ def spoken(text: str, voice: str, folder: Path) -> NDArray[np.int16]:
     return np.concatenate((silence, *(block[0] for block in channels_of(line)), silence))
 
 
-def heard_lines(lines: Sequence[dict[str, Any]], model: str = "tiny.en") -> list[dict[str, Any]]:
-    """The same lines with the text that the recogniser gives for them, and its words with their probabilities."""
+def heard_lines(lines: Sequence[dict[str, Any]], model: str = "tiny.en", voices: Sequence[str] = VOICES) -> list[dict[str, Any]]:
+    """The same lines with the text that the recogniser gives for them, and its words with their probabilities. ``voices``: of flite."""
     out = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         whisper = Whisper(folder_of(WHISPER[model], folder=None, cache=Path(tempfile.gettempdir())), model, workers=1)
         for number, line in enumerate(lines):
-            sound = spoken(line["text"], VOICES[number % len(VOICES)], place)
+            sound = spoken(line["text"], voices[number % len(voices)], place)
             words = whisper.decode(Window("evaluation", "agent", str(number), sound, 0, "final")).words
             text = written(" ".join(w.text.strip() for w in words))
             probabilities = [[w.text.strip(), w.start_ms, w.end_ms, w.probability] for w in words]

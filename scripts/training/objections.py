@@ -88,11 +88,11 @@ def folds_of(lines: list[tuple[str, frozenset[str], str]]) -> NDArray[np.int64]:
 
 
 def ridge(x: NDArray[np.float32], y: Numbers) -> tuple[Numbers, Numbers]:
-    """Weights and bias of ridge regressions, through the dual: there are fewer sentences than inputs."""
+    """Weights and bias of ridge regressions: ``x`` (n, inputs), ``y`` (n, labels); the mean of ``y`` is the bias."""
     mean = y.mean(0)
-    gram = (x @ x.T).astype(np.float64)
-    gram[np.diag_indices_from(gram)] += PENALTY
-    return (x.T.astype(np.float64) @ np.linalg.solve(gram, y - mean)).T, mean
+    square = (x.T @ x).astype(np.float64)
+    square[np.diag_indices_from(square)] += PENALTY
+    return np.linalg.solve(square, x.T.astype(np.float64) @ (y - mean)).T, mean
 
 
 def scored(hit: Truth, truth: Truth) -> tuple[Numbers, float]:

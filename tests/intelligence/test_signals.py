@@ -79,6 +79,21 @@ def test_a_request_not_to_be_called_is_no_objection(vectors: SentenceVectors) ->
     assert not any(family == "objection" for family, _ in labels)
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("I didn't think anybody would actually call.", False),
+        ("I never expected a call this fast.", False),
+        ("I didn't think you people would call again after I told you to stop.", True),
+        ("I thought I told you not to call here again.", True),
+    ],
+)
+def test_surprise_at_a_call_is_no_request(vectors: SentenceVectors, text: str, asked: bool) -> None:
+    """Who had not thought that somebody would call has not asked for an end of it: a false entry on the list is hard to notice."""
+    found = together([SignalDetector()], reading(vectors, text), Conversation())
+    assert any(f.label == "do_not_call" for f in found) is asked
+
+
 def test_values_are_normalised(vectors: SentenceVectors) -> None:
     """Amounts come with bounds and role, dates in days from the call."""
     found = heard(vectors, "If we can stay under four eighty we'd move in June.")

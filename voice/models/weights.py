@@ -112,7 +112,7 @@ OBJECTIONS: Final = WeightSet(
     (
         WeightFile(
             "objections-layers.onnx",
-            "d2ec5923180c4e4f75657ac9876a98329b735e0c9a4b0b21f285aec23c098030",
+            "12377d066aa7b990474e20aca017bc27b1b4b0fcd4edc769badb9bc47f535c3a",
             ("voice:models/data/objections-layers.onnx",),
         ),
     ),
