@@ -34,7 +34,7 @@ _AFTER_WEIGHTY_MS: Final = 20_000
 _AGAIN_MS: Final = 30_000  # the same objection again so soon is the same objection, paced or not
 # What must be this sure before it earns a glance, beside the policy's own least: docs/measurements.md.
 _SURE: Final = {"objection": 0.72, "fear_or_pressure": 0.8, "buying_signal": 0.75}
-_SURE_PARTIAL: Final = 0.85
+_SURE_PARTIAL: Final = 0.73
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
 _SURE_SECOND: Final = 0.9  # a second objection in the same breath
 _SURE_OWN_HOME: Final = 0.9  # a seller who finds fault with the stairs says why they move

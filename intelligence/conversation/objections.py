@@ -16,6 +16,8 @@ from intelligence.conversation.turns import Conversation, Finding, Reading, Vect
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
 SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
 
+_LIKELY: Final = 0.5  # while a turn is not over the second model is asked when the first head finds some kind this likely
+
 _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
 _PAIR_WORDS: Final = 30  # two longer sentences say two things
@@ -96,15 +98,17 @@ class ObjectionDetector:
         self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
 
     def doubts(self, reading: Reading) -> list[str]:
-        """The sentences, and pairs of them, of a turn that is over, those the first head finds likeliest first. While a turn is not over
-        only those that would raise a card at once, so that partials stay cheap.
+        """The sentences, and pairs of them, of a turn, those the first head finds likeliest first; none while a turn is not over and
+        the first head finds nothing likely in it, so that partials stay cheap.
         """
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
         texts, _ = with_pairs(reading)
         table = self._first(reading)
-        heard = (table - self._head.partial).max(axis=1) if reading.turn.growing else table.max(axis=1) - self._second.least
-        doubtful = [texts[row] for row in np.argsort(-heard, kind="stable") if heard[row] >= 0]
+        heard = table.max(axis=1)
+        if heard.max() < (_LIKELY if reading.turn.growing else self._second.least):
+            return []
+        doubtful = [texts[row] for row in np.argsort(-heard, kind="stable")]
         return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
@@ -150,14 +154,15 @@ class ObjectionDetector:
     def _asked(self, texts: list[str], table: NDArray[np.float32], bars: NDArray[np.float32], reading: Reading) -> set[int]:
         """Puts the second head's word into ``table`` and ``bars`` where there is one; the rows that it concerns.
 
-        While a turn is not over both must say so: the first by its partial bar, the second by its own.
+        While a turn is not over only the kinds count that the first head holds likely somewhere in it.
         """
         rows = [row for row, text in enumerate(texts) if as_money(text) in reading.second]
         if not rows:
             return set()
         answers = self._second.probabilities(np.stack([reading.second[as_money(texts[r])] for r in rows]))
+        open_to = table.max(axis=0) >= (_LIKELY if reading.turn.growing else self._second.least)
         for row, answer in zip(rows, answers, strict=True):
-            table[row] = np.where(table[row] >= (bars[row] if reading.turn.growing else self._second.least), answer, 0.0)
+            table[row] = np.where(open_to, answer, 0.0)
             bars[row] = self._second.thresholds
         return set(rows)
 
