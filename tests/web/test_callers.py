@@ -70,6 +70,12 @@ class Office:
         return list((await self.client.get("/api/calls")).raise_for_status().json()["calls"])
 
     async def started(self, call: str) -> dict[str, Any]:
+        """Its first event; the call stands in the list a moment before it."""
+
+        async def begun() -> bool:
+            return (await self.client.get(f"/api/calls/{call}/events")).status_code == 200
+
+        await until(begun, 4)
         return dict((await self.client.get(f"/api/calls/{call}/events")).raise_for_status().json()["events"][0])
 
 
