@@ -18,7 +18,7 @@ from voice.models import Vectors
 from voice.models.weights import OBJECTIONS, WeightsRefused
 
 _BARE_AMOUNT: Final = re.compile(r"(?<![$\d.,-])(?:\d{2,3},\d{3}(?:,\d{3})?|\d{6,7})(?![\d-])")
-_NAMES: Final = frozenset({"labels", "weights", "bias", "scale", "thresholds", "least", "layers"})
+_NAMES: Final = frozenset({"labels", "weights", "bias", "scale", "thresholds", "layers"})
 
 
 def as_money(text: str) -> str:
@@ -35,7 +35,6 @@ class SecondHead:
     bias: NDArray[np.float32]  # (labels + 1,)
     scale: NDArray[np.float32]  # (labels, 4)
     thresholds: NDArray[np.float32]  # (labels,)
-    least: float  # where the first head gives a label less, it is ruled out
     digest: str
 
     def probabilities(self, second: Vectors) -> NDArray[np.float32]:
@@ -52,5 +51,5 @@ def load_second_head(file: Path) -> SecondHead:
         if bytes(held["layers"]).hex() != OBJECTIONS.files[0].sha256:
             raise WeightsRefused(f"{file.name} was trained with other layers; train it anew (scripts/train objections_second)")
         weights, bias, scale, thresholds = (held[n].astype(np.float32) for n in ("weights", "bias", "scale", "thresholds"))
-        labels, least = tuple(str(label) for label in held["labels"]), float(held["least"])
-        return SecondHead(labels, weights, bias, scale, thresholds, least, digest)
+        labels = tuple(str(label) for label in held["labels"])
+        return SecondHead(labels, weights, bias, scale, thresholds, digest)

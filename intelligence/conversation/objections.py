@@ -106,7 +106,7 @@ class ObjectionDetector:
         texts, _ = with_pairs(reading)
         table = self._first(reading)
         heard = table.max(axis=1)
-        if heard.max() < (_LIKELY if reading.turn.growing else self._second.least):
+        if reading.turn.growing and heard.max() < _LIKELY:
             return []
         doubtful = [texts[row] for row in np.argsort(-heard, kind="stable")]
         return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
@@ -160,7 +160,7 @@ class ObjectionDetector:
         if not rows:
             return set()
         answers = self._second.probabilities(np.stack([reading.second[as_money(texts[r])] for r in rows]))
-        open_to = table.max(axis=0) >= (_LIKELY if reading.turn.growing else self._second.least)
+        open_to = table.max(axis=0) >= _LIKELY if reading.turn.growing else True
         for row, answer in zip(rows, answers, strict=True):
             table[row] = np.where(open_to, answer, 0.0)
             bars[row] = self._second.thresholds

@@ -65,7 +65,6 @@ CALM_TWICE = ("objections_not_chat", "objections_not_short", "objections_ramblin
 CALM_OTHERS, CALM_EPOCHS, CALM_RATE = 4200, 2, 1e-4
 HEARD_BY = ("awb", "kal16", "kal")  # other voices of flite than those of --through-audio
 FALSE_ALARMS = 5.0  # per 100 negatives, out of fold
-LEAST = 0.0  # a label to which the first head gives less is ruled out; it knows less now, so nothing is (docs/measurements.md)
 SCALE = 4.0  # of the unit vector before the head
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -159,9 +158,14 @@ def trained(texts: list[str], heard: list[str], wanted: NDArray[np.float32], cal
     """SEEDS models, side by side in processes of their own."""
     with ProcessPoolExecutor(SEEDS, get_context("spawn")) as workers:
         states = list(workers.map(partial(trained_once, texts, heard, wanted, calm), range(SEEDS)))
-    models = [Model(minilm(), wanted.shape[1] - 1) for _ in range(SEEDS)]
+    return restored([{k: torch.tensor(v) for k, v in state.items()} for state in states], wanted.shape[1] - 1)
+
+
+def restored(states: Sequence[dict[str, torch.Tensor]], labels: int) -> list[Model]:
+    """Models with what was learnt; MiniLM's own table of words, which never changes, need not be in it."""
+    models = [Model(minilm(), labels) for _ in states]
     for model, state in zip(models, states, strict=True):
-        model.load_state_dict({k: torch.tensor(v) for k, v in state.items()}, strict=False)
+        model.load_state_dict(state, strict=False)
     return models
 
 
@@ -387,10 +391,7 @@ def main() -> None:
         torch.save([model.state_dict() for model in trained(texts, heard, wanted, calming(voices))], KEPT / "final.pt")
     if chosen.write:
         fitted, bar = judged(labels)
-        models = [Model(minilm(), len(labels)) for _ in range(SEEDS)]
-        for model, held in zip(models, torch.load(KEPT / "final.pt", weights_only=True), strict=True):
-            model.load_state_dict(held)
-        write(labels, models, fitted, bar)
+        write(labels, restored(torch.load(KEPT / "final.pt", weights_only=True), len(labels)), fitted, bar)
 
 
 def write(labels: tuple[str, ...], models: list[Model], fitted: LogisticRegression, bar: float) -> None:
@@ -405,7 +406,6 @@ def write(labels: tuple[str, ...], models: list[Model], fitted: LogisticRegressi
         bias=np.mean([m.head.bias.detach().numpy() for m in models], axis=0) / np.float32(10),  # evidence() counts in tenths
         scale=np.tile(np.array([slope, slope, 0.0, fitted.intercept_[0]], np.float32), (len(labels), 1)),
         thresholds=np.full(len(labels), bar, np.float32),
-        least=np.float32(LEAST),
         layers=np.frombuffer(bytes.fromhex(digest), np.uint8),
     )
 
