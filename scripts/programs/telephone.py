@@ -273,15 +273,20 @@ class Telephone:
         self.tag, self.cseq = self._mine, 100
 
     async def within(self, method: str, body: str = "", more: Sequence[str] = (), kind: str = "application/sdp") -> Message:
-        """A request of this dialog and its final answer, acknowledged where it must be."""
-        self.cseq += 1
+        """A request of this dialog and its final answer, acknowledged where it must be. Where the other side's own change has not ended
+        there yet (491: its answer and our request may overtake each other on the way) it asks again a little later, RFC 3261 14.1."""
         uri = self._target
-        self._request_within(method, uri, body, more, kind)
-        answer = await self.final(method)
-        if method == "INVITE":
-            self._request_within("ACK", uri)
-            if answer.status < 300:
-                self._take(answer.body)
+        for wait_s in (0.2, 0.7, 1.9, 0.0):
+            self.cseq += 1
+            self._request_within(method, uri, body, more, kind)
+            answer = await self.final(method)
+            if method == "INVITE":
+                self._request_within("ACK", uri)
+                if answer.status < 300:
+                    self._take(answer.body)
+            if answer.status != 491:
+                break
+            await asyncio.sleep(wait_s)
         return answer
 
     def _request_within(self, method: str, uri: str, body: str = "", more: Sequence[str] = (), kind: str = "application/sdp") -> None:
