@@ -107,7 +107,7 @@ def build_app(settings: Settings, *, store: Store | None = None, machine: Machin
     app.include_router(carriers_router)
     app.include_router(rooms.hooks)
     _sockets(app)
-    _pages(app)
+    _pages(app, settings)
     return Guarded(app, Guard(app, settings.allowed_origins(), settings.upload_mb * 1024 * 1024))
 
 
@@ -142,25 +142,29 @@ def _sockets(app: FastAPI) -> None:
         await app.state.sockets.seat(socket, call, speaker)
 
 
-def _pages(app: FastAPI) -> None:
+def _pages(app: FastAPI, settings: Settings) -> None:
     hidden = {"include_in_schema": False}
 
+    def keep(answer: Response, request: Request, name: str, value: str, for_s: float) -> None:
+        secure = settings.is_https(request.headers.get("host", ""))
+        answer.set_cookie(name, value, max_age=int(for_s), httponly=True, samesite="strict", secure=secure)
+
     @app.get("/sign-in", **hidden)  # type: ignore[arg-type]  # one keyword, shared
-    async def sign_in(token: str = "") -> Response:
+    async def sign_in(request: Request, token: str = "") -> Response:
         session = await app.state.doors.sign_in(token)
         if session is None:
             return _sentence(403, "This link was used already or is too old. Run <code>sottovoce sign-in</code> on the server for another.")
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(SESSION, session, max_age=int(SESSION_S), httponly=True, samesite="strict")
+        keep(answer, request, SESSION, session, SESSION_S)
         return answer
 
     @app.get("/join/{token}", **hidden)  # type: ignore[arg-type]  # as above
-    async def join(token: str) -> Response:
+    async def join(request: Request, token: str) -> Response:
         if await app.state.doors.seat(token) is None:
             return _sentence(404, "This link leads to no call: it has ended, or the link is not complete.")
         page = UI / "join.html"
         answer = FileResponse(page) if page.exists() else _sentence(200, "The front end is not built; run <code>scripts/setup</code>.")
-        answer.set_cookie(SEAT, token, max_age=int(LINK_S), httponly=True, samesite="strict")
+        keep(answer, request, SEAT, token, LINK_S)
         return answer
 
     async def front_end(request: Request) -> Response:

@@ -278,6 +278,11 @@ class Settings:
         own = {f"http://{host}:{self.port}" for host in ("127.0.0.1", "localhost", "[::1]", self.host)}
         return frozenset(own | set(self.origins))
 
+    def is_https(self, host: str) -> bool:
+        """Whether browsers reach this name by https alone, as behind a proxy with TLS (the request itself then comes by http)."""
+        names = self.allowed_origins()
+        return f"https://{host}" in names and f"http://{host}" not in names
+
 
 def _audiosocket(text: str, secret: str) -> tuple[str, int] | None:
     if not text:

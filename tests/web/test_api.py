@@ -192,6 +192,18 @@ async def test_a_link_leads_where_the_browser_is(agent: httpx.AsyncClient) -> No
     assert url.startswith(PROXIED + "/join/")
 
 
+async def test_cookies_of_an_https_name_are_secure(agent: httpx.AsyncClient, app: Guarded) -> None:
+    """Behind a proxy with TLS a browser never sends them in the clear; on this machine's own http they still come."""
+    call = (await started(agent, mode="browser"))["id"]
+    url = (await agent.post(f"/api/calls/{call}/link")).json()["url"]
+    proxied = {"host": PROXIED.removeprefix("https://")}
+    for headers, secure in ((proxied, True), ({}, False)):
+        signed_in = await agent.get(f"/sign-in?token={await app.app.state.doors.sign_in_token()}", headers=headers)
+        seated = await agent.get(url.removeprefix(ORIGIN), headers=headers)
+        for answer in (signed_in, seated):
+            assert ("; secure" in answer.headers["set-cookie"].lower()) is secure
+
+
 async def test_a_link_dies_with_its_call(agent: httpx.AsyncClient) -> None:
     """After the call neither the link nor the cookie that it gave leads anywhere."""
     call = (await started(agent, mode="browser"))["id"]
