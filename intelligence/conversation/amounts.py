@@ -265,8 +265,8 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         and (_MAX_AFTER.match(after) or re.match(r"\s*is (?:the|my|our) (?:line|number)\b", after, re.I))
     ):
         return round(value * 100_000)
-    if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
-        return None  # "we bought in twenty fifteen"
+    if number.form == "plain" and (2000 < value <= 2035 or (1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before))):
+        return None  # "two thousand nineteen", "we bought in twenty fifteen"
     clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259
     if near is None and not _CONTEXT.search(text) and (clock or not 150 <= value <= 999 or number.form != "plain"):
         return None  # in talk about homes three digits that are no time of day are a price

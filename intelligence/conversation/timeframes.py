@@ -62,9 +62,7 @@ _NOW: Final = re.compile(
 )
 _NOT_FOR: Final = re.compile(r"(?:\bnot|n't|\bno(?:thing)?) (?:\w+ ){0,3}for (?:at least |about |another )*$", re.I)
 _OFFSET: Final = re.compile(rf"\b(?:(the|{_COUNT})\s+(day|week|weekend|month|year)s?)\s+(before|after|from|of|past)\s+(?:the )?$", re.I)
-_BY_THEN: Final = re.compile(
-    r"^[^.?!]{0,25}\bso\b[^.?!]{0,20}\b(?:by|before) (?:then|that)\b|^[^.?!]{0,12}\b(?:by|before) (?:then|that)\b", re.I
-)
+_BY_THEN: Final = re.compile(r"^[^.?!]{0,80}\b(?:by|before) (?:then|that)\b", re.I)
 _UP_TO: Final = re.compile(r"\b(?:between|from) now (?:and|until|till|til|to|through)\s+(?:the )?$", re.I)
 _NOT_SOONER: Final = re.compile(rf"\b(?:no|not any|not) (?:sooner|earlier) than{_GAP}", re.I)
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intelligence.identifiers import hides_something
+from intelligence.identifiers import _BEFORE_MAIL, hides_something
 from intelligence.privacy import PlaceholderRefused, Pseudonyms
 
 SAID = ("oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -143,7 +143,7 @@ names = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=8), 
 def test_no_spoken_address_gets_out(parts: list[str], host: str, tld: str) -> None:
     """An e-mail address said with "dot" and "at" leaves neither its name nor its host."""
     left = hidden(f"sure, it is {' dot '.join(parts)} at {host} dot {tld}, thanks")
-    assert left == "sure, it is [EMAIL_1], thanks" or any(p in "at is it to me my the and or us be so via yes" for p in parts)
+    assert left == "sure, it is [EMAIL_1], thanks" or any(p in _BEFORE_MAIL for p in parts)
 
 
 @given(st.text(max_size=120))
