@@ -33,11 +33,14 @@ _STUCK_MS: Final = 40_000  # the sheet has not filled for so long
 _AFTER_WEIGHTY_MS: Final = 20_000
 _AGAIN_MS: Final = 30_000  # the same objection again so soon is the same objection, paced or not
 # What must be this sure before it earns a glance, beside the policy's own least: docs/measurements.md.
-_SURE: Final = {"objection": 0.72, "fear_or_pressure": 0.8, "buying_signal": 0.75}
-_SURE_PARTIAL: Final = 0.73
+_SURE: Final = {"objection": 0.6, "fear_or_pressure": 0.8, "buying_signal": 0.75}
+_SURE_PARTIAL: Final = 0.8
+_SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few words are the beginning of anything
+_LEAST_CHANCE: Final = 0.6  # that an objection that was heard is one to answer, where its detector says so
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
 _SURE_SECOND: Final = 0.9  # a second objection in the same breath
 _SURE_OWN_HOME: Final = 0.9  # a seller who finds fault with the stairs says why they move
+_SURE_GOODBYE: Final = 0.8
 _PLAIN_QUESTION: Final = re.compile(
     r"^(?:and |so |okay |ok |well |but |um |uh )*(?:what|how|when|where|who|which|do|does|did|is|are|can|could|will|would)\b[^.!]*\?$", re.I
 )
@@ -239,8 +242,12 @@ class SuggestionPolicy:
 
     def _sure(self, moment: str, finding: Finding, now_ms: int, *, growing: bool) -> bool:
         """Whether what was heard is sure enough for a glance; nothing is asked of compliance and of what a rule saw."""
+        if finding.label == "do_not_call" and (growing or finding.confidence < _SURE_GOODBYE):
+            return False  # "You're not calling ...": nobody is shown out in the middle of a sentence
         if moment not in _SURE:
             return True
+        if growing and len(finding.quote.split()) < _SURE_PARTIAL_WORDS:
+            return False
         least = max(_SURE[moment], _SURE_PARTIAL if growing else 0.0)
         beside = {c.label for c in self._of(finding.utterance)} - {finding.label}
         if moment == "objection":
@@ -248,6 +255,9 @@ class SuggestionPolicy:
                 least = max(least, _SURE_QUESTION)
             if finding.label in ("property", "location") and self._side.side == "seller":
                 least = max(least, _SURE_OWN_HOME)
+            chance = finding.values.get("chance")
+            if isinstance(chance, float) and chance < _LEAST_CHANCE:
+                return False
             before = self._last_of.get(f"objection/{finding.label}")
             if before is not None and now_ms - before < _AGAIN_MS:
                 return False

@@ -18,7 +18,7 @@ from intelligence.conversation.turns import Conversation, Finding, Reading, Turn
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "compliance.npz"
 WORDS_WEIGHTS: Final = Path(__file__).parent / "data" / "compliance_own.npz"
-PARTIAL_EXTRA: Final = 0.15  # half a sentence may still turn round, so it must be surer
+PARTIAL_EXTRA: Final = 0.25  # half a sentence may still turn round, so it must be surer
 _MOST_PARTIAL: Final = 0.9
 
 

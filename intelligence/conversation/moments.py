@@ -42,6 +42,12 @@ _GRIEF: Final = re.compile(
     r"|\b(?:i|we) (?:just |recently )?(?:lost|buried) (?:my|our) (?:wife|husband|mom|mother|dad|father|son|daughter|brother|sister|partner)\b",
     re.I,
 )
+# A loss of long ago, told as part of the house's story, is passed over as the caller does.
+_FRESH: Final = re.compile(
+    r"\b(?:just|recently|yesterday|today|last (?:week|month|night|spring|summer|fall|winter|year|\w+day)|this (?:week|month|year|spring|summer|fall|winter|morning)"
+    r"|in (?:january|february|march|april|may|june|july|august|september|october|november|december)|(?:days?|weeks?|months?) ago|still|miss(?:ing)?|hard|can't|cancer|dementia|dying|hospice|hospital|buried|funeral|cry\w*|keep)\b",
+    re.I,
+)
 _FILLER: Final = re.compile(r"\b(?:um+|uh+|uhm|er+|hmm+)\b", re.I)
 _THINKS: Final = re.compile(
     r"\b(?:let me think|I'm (?:just )?(?:thinking|trying to (?:think|figure|work out|picture))|let's see|(?:I'm|I am) not sure(?:,| if| whether)|I don't know,? (?:maybe|I|it's|if)|how do I (?:say|put)|I guess)\b",
@@ -102,9 +108,13 @@ class MomentDetector:
         return [_moment("market_named", turn, market.group(), "asks about or cites the market", 0.7)]
 
     def _grieving(self, turn: Turn) -> list[Finding]:
-        """A death or an illness in the family is acknowledged before anything else is said."""
+        """A death not long ago or an illness in the family is acknowledged before anything else is said."""
         grief = None if turn.growing else _GRIEF.search(turn.text)
-        return [] if grief is None else [_moment("fear_or_pressure", turn, grief.group(), "speaks of a loss or an illness", 0.85)]
+        return (
+            []
+            if grief is None or not _FRESH.search(turn.text)
+            else [_moment("fear_or_pressure", turn, grief.group(), "speaks of a loss or an illness", 0.85)]
+        )
 
     def _thinking(self, turn: Turn) -> list[Finding]:
         thinks, trails = bool(_THINKS.search(turn.text)), bool(_TRAILS.search(turn.text))

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import re
 from pathlib import Path
 from typing import Final
@@ -67,6 +68,17 @@ def root_cause(label: str, text: str) -> str:
     return next((cause for cause, words in _SAID_CAUSE if words.search(low)), _USUAL_CAUSE[label])
 
 
+# Fitted on annotated calls that the models had not seen (docs/measurements.md): the log odds of the confidence, how sure the model is of
+# any objection on average over the turn's sentences (a half-sentence in a long, friendly turn has little of it), and 1.
+_CHANCE: Final = (1.17, 1.45, -2.62)
+
+
+def _chance(confidence: float, around: float) -> float:
+    sure = min(max(confidence, 1e-3), 1 - 1e-3)
+    seen = (math.log(sure / (1 - sure)), around, 1.0)
+    return 1 / (1 + math.exp(-sum(weight * value for weight, value in zip(_CHANCE, seen, strict=True))))
+
+
 def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
     """The sentences of a turn, and behind them each two that follow each other: "It's four fifty. That's way past what we
     had in mind." is an objection to the price in neither half. A pair's vector is the mean of its two, made unit again.
@@ -85,7 +97,7 @@ class ObjectionDetector:
 
     A first head reads every sentence, so that what is still being said stays cheap. Of a sentence that is over a second one decides, if
     the reading brings the second model's vectors (``doubts`` says for which sentences they are wanted); without them the first head's
-    word stands.
+    word stands. ``chance`` among a finding's values: how likely it is one to answer, where ``confidence`` is about the sentence alone.
     """
 
     name = "objections"
@@ -119,6 +131,7 @@ class ObjectionDetector:
         table = self._first(reading)
         bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()
+        around = float(table.max(axis=1).mean())
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
             passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)
@@ -140,7 +153,7 @@ class ObjectionDetector:
                     self._second_rule if best in asked else self._rule,
                     utterance=turn.utterance,
                     partial=turn.partial,
-                    values={"root_cause": root_cause(label, quote)},
+                    values={"root_cause": root_cause(label, quote), "chance": round(_chance(confidence, around), 3)},
                 )
             )
         return sorted(found, key=lambda f: -f.confidence)

@@ -25,6 +25,7 @@ from intelligence.conversation import compliance, protected  # noqa: E402  the p
 from intelligence.conversation.classifier import features, save_head  # noqa: E402
 from intelligence.conversation.compliance_rules import broken_rules, columns, neutral, rules  # noqa: E402
 from intelligence.conversation.turns import sentences_of  # noqa: E402
+from scripts.training.calls import said_in_calls  # noqa: E402
 from voice.models.onnx import SentenceVectors  # noqa: E402
 from voice.models.weights import MINILM, files_of  # noqa: E402
 
@@ -32,7 +33,9 @@ DATA: Final = compliance.WEIGHTS.parent
 SLIPS: Final = ("fair_housing", "guarantee", "legal_advice", "kickback", "dual_agency", "recording", "fee_fixing")
 ABOUT: Final = ("safety", "schools", "people", "wish")
 FALSE_ALARMS: Final = 0.11  # of the negatives, held out; ours are near misses, so of everyday talk it is less
+EAR_BAR: Final = 0.55  # a slip that was none costs the agent's trust; measured on calls that were held out (docs/measurements.md)
 OWN_BAR: Final = 0.7  # a wrong alarm refuses a card, or a playbook that somebody wrote; what is precise is caught by the rules
+LAWFUL: Final = "compliance_nine"
 _MISHEARD: Final = {
     "their": "there", "your": "you're", "than": "then", "to": "too", "would": "wood", "sell": "cell", "buy": "by", "for": "four",
     "our": "are", "realtor": "real tour", "commission": "comission", "mortgage": "more gauge", "we're": "were", "i'd": "id",
@@ -126,7 +129,7 @@ def best_bar(p: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
     return max((float(b) for b in np.arange(0.2, 0.9, 0.025)), key=f1)
 
 
-def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool, write: bool, penalty: float) -> None:
+def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool, write: bool, penalty: float, least: float = 0.0) -> None:
     x, truth = table.inputs(words_only=words_only), table.truth
     margin = np.zeros(truth.shape, np.float32)
     fold = table.voice % 5
@@ -143,7 +146,7 @@ def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool
         weights.append(whole.coef_[0])
         bias.append(whole.intercept_[0])
     bar, none = np.array(bars), ~truth.any(1)
-    bar = np.maximum(bar, OWN_BAR if words_only else 0.0)
+    bar = np.maximum(bar, OWN_BAR if words_only else least)
     while float((probability[none] >= bar).any(1).mean()) > FALSE_ALARMS and bar.min() < 0.9:
         bar = np.minimum(bar + 0.02, 0.95)
     report(file.stem, labels, table, probability, bar)
@@ -200,10 +203,15 @@ def main() -> None:
     model = SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
     ours = [*(rule.rephrase for rule in rules()), *protected.ANSWERS.values()]
     own = [Line(f"own: {n % 5}", frozenset(), text) for n, text in enumerate(ours)]
-    slips = table_of([*authored("compliance_*.txt", SLIPS), *own, *everyday("prospect.txt")], SLIPS, model)
+    calls = [Line(f"calls: {said.call}", said.labels & set(SLIPS), said.text) for said in said_in_calls("agent", "compliance")]
+    near = [*authored("compliance_*.txt", SLIPS), *own, *everyday("prospect.txt")]
+    slips = table_of([*near, *calls], SLIPS, model)
     rules_alone(slips)
-    train(slips, SLIPS, compliance.WEIGHTS, words_only=False, write=not arguments.check, penalty=arguments.penalty)
-    train(slips, SLIPS, compliance.WORDS_WEIGHTS, words_only=True, write=not arguments.check, penalty=arguments.penalty)
+    train(slips, SLIPS, compliance.WEIGHTS, words_only=False, write=not arguments.check, penalty=arguments.penalty, least=EAR_BAR)
+    strict = table_of(
+        [line for line in near if not line.voice.startswith(LAWFUL)], SLIPS, model
+    )  # a card is refused sooner than an agent is warned
+    train(strict, SLIPS, compliance.WORDS_WEIGHTS, words_only=True, write=not arguments.check, penalty=arguments.penalty)
     asked = [*authored("protected_*.txt", ABOUT), *everyday("prospect.txt", re.compile(r"safe|school|neighborhood|crime"))]
     train(table_of(asked, ABOUT, model), ABOUT, protected.WEIGHTS, words_only=False, write=not arguments.check, penalty=arguments.penalty)
 

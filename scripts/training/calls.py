@@ -1,0 +1,60 @@
+"""The authored calls of intelligence/conversation/data/calls as training sentences: mostly what is said when nothing is wrong.
+
+A turn without a label gives each of its sentences, each two in a row, and now and then the beginning of one, as a live
+recogniser shows it in the middle of a sentence; a turn with a label gives its words as they stand, once.
+"""
+
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from intelligence.conversation.objections import WEIGHTS
+from intelligence.conversation.turns import sentences_of
+
+FOLDER: Final = WEIGHTS.parent / "calls"
+PAIR_WORDS: Final = 30  # two longer sentences are not judged together
+BEGUN: Final = 0.8  # of the sentences of five words and more, this share also as a beginning
+LONGEST: Final = 60  # words of a turn that counts whole
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """``kind``: how the words were taken out of their turn: whole, sentence, pair or begun."""
+
+    call: str
+    text: str
+    labels: frozenset[str]
+    kind: str
+
+
+def said_in_calls(speaker: str, family: str) -> list[Said]:
+    """What this side says in all calls, with its labels of ``objections`` or ``compliance``; ``moments``: with the kind of card it raises."""
+    dice = random.Random(17)
+    out: dict[str, Said] = {}
+    for file in sorted(FOLDER.glob("*.json")):
+        call = json.loads(file.read_text())
+        for number, turn in enumerate(call["turns"]):
+            turn["moments"] = [moment["kind"] for moment in call["coach"]["speak"] if moment["turn"] == number]
+            if turn["speaker"] == speaker:
+                out.update({said.text: said for said in _taken(file.stem, turn, family, dice)})
+    return list(out.values())
+
+
+def _taken(call: str, turn: dict[str, Any], family: str, dice: random.Random) -> Iterator[Said]:
+    text, labels = turn["text"], frozenset(turn.get(family, ()))
+    if labels:
+        if len(text.split()) <= LONGEST:
+            yield Said(call, text, labels, "whole")
+        return
+    sentences = sentences_of(text)
+    for sentence in sentences:
+        words = sentence.split()
+        yield Said(call, sentence, labels, "sentence")
+        if len(words) >= 5 and dice.random() < BEGUN:
+            yield Said(call, " ".join(words[: dice.randint(2, len(words) - 1)]).rstrip(",;"), labels, "begun")
+    for first, second in itertools.pairwise(sentences):
+        if len(first.split()) + len(second.split()) <= PAIR_WORDS:
+            yield Said(call, f"{first} {second}", labels, "pair")
