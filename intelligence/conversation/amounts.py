@@ -86,6 +86,10 @@ _ENDS: Final = re.compile(
 )
 _PAID: Final = re.compile(r"\b(?:wants?|wanted|wanting|paid|asking|offered|took|take|get|got)\s*$", re.I)  # "they want six for it"
 _RATES: Final = re.compile(r"\b(?:rates?|percent|interest|points|a point|discount point)\b", re.I)
+_OF_THE_2000S: Final = re.compile(
+    r"\s+(?:and\s+)?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty)\b(?!\s*(?:hundred|dollars|bucks))",
+    re.I,
+)
 _YEAR_IN_WORDS: Final = re.compile(r"\b(?:in|since|from|of|until|till|back in|around|was|summer|spring|fall|winter)\s*$", re.I)
 _SAVED_BEFORE: Final = re.compile(r"\b(?:put(?:ting)? down|put away|set aside|saved(?: up)?|got saved)" + _ABOUT, re.I)
 _LEADS: Final = re.compile(
@@ -224,6 +228,8 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
     before, after, value = text[: number.start], text[number.end :], number.value
     sign = text[number.start] == "$" or before.rstrip().endswith("$")
     monthly = _MONTHLY.match(after) is not None
+    if not sign and value == 2000 and _OF_THE_2000S.match(after):
+        return None  # "two thousand nineteen"
     if number.form in ("scaled", "band"):
         return None if number.form == "scaled" and _COUNTED.match(after) and not monthly and not sign else round(value)
     if _COUNTED.match(after) and not monthly:
@@ -265,8 +271,8 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         and (_MAX_AFTER.match(after) or re.match(r"\s*is (?:the|my|our) (?:line|number)\b", after, re.I))
     ):
         return round(value * 100_000)
-    if number.form == "plain" and (2000 < value <= 2035 or (1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before))):
-        return None  # "two thousand nineteen", "we bought in twenty fifteen"
+    if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
+        return None  # "we bought in twenty fifteen"
     clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259
     if near is None and not _CONTEXT.search(text) and (clock or not 150 <= value <= 999 or number.form != "plain"):
         return None  # in talk about homes three digits that are no time of day are a price

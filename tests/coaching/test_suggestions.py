@@ -462,6 +462,23 @@ def test_what_is_not_sure_enough_is_no_card() -> None:
     assert labels(both.feed([finding("commission"), finding("has_agent", confidence=0.8)], {}, 1000)) == ["commission"]
 
 
+def test_an_unlikely_objection_is_no_card() -> None:
+    """Where the detector says how likely an objection is one to answer, that decides; its sureness of the sentence is not enough."""
+    for chance, wanted in ((0.45, []), (0.75, ["price"])):
+        heard = dataclasses.replace(finding("price", confidence=0.92), values={"root_cause": "value_doubt", "chance": chance})
+        assert labels(policy(paced=False).feed([heard], {}, 1000)) == wanted
+
+
+def test_a_few_words_of_a_sentence_raise_no_card() -> None:
+    """ "I'll call" is the beginning of anything, and nobody is shown out before the sentence is over."""
+    begun = dataclasses.replace(finding("stall", confidence=0.95, partial=True), quote="I'll call")
+    assert labels(policy(paced=False).feed([begun], {}, 1000)) == []
+    assert labels(policy(paced=False).feed([begun], {}, 1000, paused=True)) == ["stall"]
+    refused = finding("do_not_call", family="signal", confidence=0.95, partial=True)
+    assert labels(policy(paced=False).feed([refused], {}, 1000)) == []
+    assert labels(policy(paced=False).feed([refused], {}, 1000, paused=True)) == ["do_not_call"]
+
+
 def test_the_same_objection_so_soon_is_the_same_objection() -> None:
     """Without pacing, too, what is said twice within half a minute has one card."""
     coach = policy(paced=False)

@@ -181,6 +181,7 @@ _SAID = (
     ("the HOA is four hundred", [(400, 400, None)]),
 )
 _NO_MONEY = (
+    "We had the tile put in, what, two thousand nineteen?",
     "It has four bedrooms and two and a half baths",
     "about eighteen hundred square feet",
     "call me at five five five two one three four",

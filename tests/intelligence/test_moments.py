@@ -143,6 +143,7 @@ def test_without_a_named_amount_nothing_is_wrong() -> None:
     [
         ("Well, my wife passed last spring, so it's a lot of house.", ["fear_or_pressure"]),
         ("We lost my dad in March.", ["fear_or_pressure"]),
+        ("My husband passed in oh-six and I've kept the garden up since then.", []),
         ("My wife passed the bar last year.", []),
         ("We passed on that one.", []),
         ("What it would sell for and what we'd keep, I guess.", []),

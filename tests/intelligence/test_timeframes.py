@@ -17,6 +17,8 @@ _SAID = (
     ("we want to close by May 15", [(0, 74)]),
     ("sometime in July", [(121, 151)]),
     ("in a couple of months", [(60, 60)]),
+    ("the baby comes on May 15 and we have to be settled in by then", [(0, 74)]),
+    ("they report for duty on July first, and if it isn't sold by then they pay twice", [(0, 121)]),
     ("two to three months", [(60, 90)]),
     ("in the next six months", [(0, 180)]),
     ("within ninety days", [(0, 90)]),
