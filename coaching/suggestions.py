@@ -36,7 +36,10 @@ _AGAIN_MS: Final = 30_000  # the same objection again so soon is the same object
 _SURE: Final = {"objection": 0.6, "fear_or_pressure": 0.8, "buying_signal": 0.75}
 _SURE_PARTIAL: Final = 0.8
 _SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few words are the beginning of anything
-_LEAST_CHANCE: Final = 0.6  # that an objection that was heard is one to answer, where its detector says so
+# The chance that an objection that was heard is one to answer, where its detector says so; less while the turn grows, whose other
+# sentences are not known yet.
+_LEAST_CHANCE: Final = 0.6
+_LEAST_CHANCE_PARTIAL: Final = 0.5
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
 _SURE_SECOND: Final = 0.9  # a second objection in the same breath
 _SURE_OWN_HOME: Final = 0.9  # a seller who finds fault with the stairs says why they move
@@ -256,7 +259,7 @@ class SuggestionPolicy:
             if finding.label in ("property", "location") and self._side.side == "seller":
                 least = max(least, _SURE_OWN_HOME)
             chance = finding.values.get("chance")
-            if isinstance(chance, float) and chance < _LEAST_CHANCE:
+            if isinstance(chance, float) and chance < (_LEAST_CHANCE_PARTIAL if growing else _LEAST_CHANCE):
                 return False
             before = self._last_of.get(f"objection/{finding.label}")
             if before is not None and now_ms - before < _AGAIN_MS:
