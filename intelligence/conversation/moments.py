@@ -110,11 +110,9 @@ class MomentDetector:
     def _grieving(self, turn: Turn) -> list[Finding]:
         """A death not long ago or an illness in the family is acknowledged before anything else is said."""
         grief = None if turn.growing else _GRIEF.search(turn.text)
-        return (
-            []
-            if grief is None or not _FRESH.search(turn.text)
-            else [_moment("fear_or_pressure", turn, grief.group(), "speaks of a loss or an illness", 0.85)]
-        )
+        if grief is None or not _FRESH.search(turn.text):
+            return []
+        return [_moment("fear_or_pressure", turn, grief.group(), "speaks of a loss or an illness", 0.85)]
 
     def _thinking(self, turn: Turn) -> list[Finding]:
         thinks, trails = bool(_THINKS.search(turn.text)), bool(_TRAILS.search(turn.text))

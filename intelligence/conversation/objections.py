@@ -21,7 +21,7 @@ _LIKELY: Final = 0.5  # while a turn is not over the second model is asked when 
 
 _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
-_PAIR_WORDS: Final = 30  # two longer sentences say two things
+PAIR_WORDS: Final = 30  # two longer sentences say two things
 _WHY: Final = {
     "price": "speaks against the price",
     "commission": "speaks against the fee",
@@ -69,14 +69,13 @@ def root_cause(label: str, text: str) -> str:
 
 
 # Fitted on annotated calls that the models had not seen (docs/measurements.md): the log odds of the confidence, how sure the model is of
-# any objection on average over the turn's sentences (a half-sentence in a long, friendly turn has little of it), and 1.
-_CHANCE: Final = (1.17, 1.45, -2.62)
+# any objection on average over the turn's sentences (a half-sentence in a long, friendly turn has little of it), and the shift.
+_OF_LOG_ODDS, _OF_AROUND, _SHIFT = 1.17, 1.45, -2.62
 
 
 def _chance(confidence: float, around: float) -> float:
     sure = min(max(confidence, 1e-3), 1 - 1e-3)
-    seen = (math.log(sure / (1 - sure)), around, 1.0)
-    return 1 / (1 + math.exp(-sum(weight * value for weight, value in zip(_CHANCE, seen, strict=True))))
+    return 1 / (1 + math.exp(-(_OF_LOG_ODDS * math.log(sure / (1 - sure)) + _OF_AROUND * around + _SHIFT)))
 
 
 def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
@@ -85,7 +84,7 @@ def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
     """
     texts, vectors = list(reading.sentences), [reading.vectors]
     for at, (first, second) in enumerate(itertools.pairwise(reading.sentences)):
-        if len(first.split()) + len(second.split()) <= _PAIR_WORDS:
+        if len(first.split()) + len(second.split()) <= PAIR_WORDS:
             mean = reading.vectors[at] + reading.vectors[at + 1]
             texts.append(f"{first} {second}")
             vectors.append((mean / max(float(np.linalg.norm(mean)), 1e-9))[None])

@@ -16,8 +16,7 @@ from intelligence.conversation.compliance_rules import columns, neutral
 from intelligence.conversation.turns import Conversation, Finding, Reading
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "protected.npz"
-_SURE_PARTIAL: Final = 0.9  # "I want the girls" begins many sentences
-_MOST_PARTIAL: Final = 0.95
+_SURE_PARTIAL: Final = (0.9, 0.95)  # least and most that half a sentence needs; "I want the girls" begins many
 SOURCE: Final = "42 U.S.C. 3604(a) and (c); 24 CFR 100.70, 100.75; NAR Code of Ethics, Article 10"
 _WHY: Final = {
     "safety": "asks for a verdict on safety: a public map answers it, you do not",
@@ -56,8 +55,8 @@ class ProtectedQuestionDetector:
         texts, vectors = spans(reading)
         words = [neutral(text) for text in texts]
         table = self._head.probabilities(words, vectors, columns(words))
-        bars = np.maximum(self._head.thresholds + PARTIAL_EXTRA, _SURE_PARTIAL) if turn.growing else self._head.thresholds
-        over = np.where(table >= np.minimum(bars, _MOST_PARTIAL), table, 0.0)
+        bars = np.clip(self._head.thresholds + PARTIAL_EXTRA, *_SURE_PARTIAL) if turn.growing else self._head.thresholds
+        over = np.where(table >= bars, table, 0.0)
         row, column = np.unravel_index(int(np.argmax(over)), over.shape)
         if over[row, column] <= 0.0:
             return []

@@ -11,23 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from intelligence.conversation.objections import WEIGHTS
+from intelligence.conversation.objections import PAIR_WORDS, WEIGHTS
 from intelligence.conversation.turns import sentences_of
 
 FOLDER: Final = WEIGHTS.parent / "calls"
-PAIR_WORDS: Final = 30  # two longer sentences are not judged together
 BEGUN: Final = 0.8  # of the sentences of five words and more, this share also as a beginning
 LONGEST: Final = 60  # words of a turn that counts whole
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """``kind``: how the words were taken out of their turn: whole, sentence, pair or begun."""
-
     call: str
     text: str
     labels: frozenset[str]
-    kind: str
 
 
 def said_in_calls(speaker: str, family: str) -> list[Said]:
@@ -43,18 +39,23 @@ def said_in_calls(speaker: str, family: str) -> list[Said]:
     return list(out.values())
 
 
+def beginning(words: list[str], dice: random.Random) -> str:
+    """Two words and more of a sentence, not all of them."""
+    return " ".join(words[: dice.randint(2, len(words) - 1)]).rstrip(",;")
+
+
 def _taken(call: str, turn: dict[str, Any], family: str, dice: random.Random) -> Iterator[Said]:
     text, labels = turn["text"], frozenset(turn.get(family, ()))
     if labels:
         if len(text.split()) <= LONGEST:
-            yield Said(call, text, labels, "whole")
+            yield Said(call, text, labels)
         return
     sentences = sentences_of(text)
     for sentence in sentences:
         words = sentence.split()
-        yield Said(call, sentence, labels, "sentence")
+        yield Said(call, sentence, labels)
         if len(words) >= 5 and dice.random() < BEGUN:
-            yield Said(call, " ".join(words[: dice.randint(2, len(words) - 1)]).rstrip(",;"), labels, "begun")
+            yield Said(call, beginning(words, dice), labels)
     for first, second in itertools.pairwise(sentences):
         if len(first.split()) + len(second.split()) <= PAIR_WORDS:
-            yield Said(call, f"{first} {second}", labels, "pair")
+            yield Said(call, f"{first} {second}", labels)

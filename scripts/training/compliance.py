@@ -129,7 +129,7 @@ def best_bar(p: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
     return max((float(b) for b in np.arange(0.2, 0.9, 0.025)), key=f1)
 
 
-def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool, write: bool, penalty: float, least: float = 0.0) -> None:
+def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool, write: bool, penalty: float, least: float) -> None:
     x, truth = table.inputs(words_only=words_only), table.truth
     margin = np.zeros(truth.shape, np.float32)
     fold = table.voice % 5
@@ -146,7 +146,7 @@ def train(table: Table, labels: tuple[str, ...], file: Path, *, words_only: bool
         weights.append(whole.coef_[0])
         bias.append(whole.intercept_[0])
     bar, none = np.array(bars), ~truth.any(1)
-    bar = np.maximum(bar, OWN_BAR if words_only else least)
+    bar = np.maximum(bar, least)
     while float((probability[none] >= bar).any(1).mean()) > FALSE_ALARMS and bar.min() < 0.9:
         bar = np.minimum(bar + 0.02, 0.95)
     report(file.stem, labels, table, probability, bar)
@@ -208,12 +208,19 @@ def main() -> None:
     slips = table_of([*near, *calls], SLIPS, model)
     rules_alone(slips)
     train(slips, SLIPS, compliance.WEIGHTS, words_only=False, write=not arguments.check, penalty=arguments.penalty, least=EAR_BAR)
-    strict = table_of(
-        [line for line in near if not line.voice.startswith(LAWFUL)], SLIPS, model
-    )  # a card is refused sooner than an agent is warned
-    train(strict, SLIPS, compliance.WORDS_WEIGHTS, words_only=True, write=not arguments.check, penalty=arguments.penalty)
+    # A card is refused sooner than an agent is warned.
+    strict = table_of([line for line in near if not line.voice.startswith(LAWFUL)], SLIPS, model)
+    train(strict, SLIPS, compliance.WORDS_WEIGHTS, words_only=True, write=not arguments.check, penalty=arguments.penalty, least=OWN_BAR)
     asked = [*authored("protected_*.txt", ABOUT), *everyday("prospect.txt", re.compile(r"safe|school|neighborhood|crime"))]
-    train(table_of(asked, ABOUT, model), ABOUT, protected.WEIGHTS, words_only=False, write=not arguments.check, penalty=arguments.penalty)
+    train(
+        table_of(asked, ABOUT, model),
+        ABOUT,
+        protected.WEIGHTS,
+        words_only=False,
+        write=not arguments.check,
+        penalty=arguments.penalty,
+        least=0.0,
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ sys.path.insert(0, str(ROOT))
 from intelligence.conversation.classifier import write_checked  # noqa: E402  the path is set above
 from intelligence.conversation.objections import SECOND, WEIGHTS  # noqa: E402
 from scripts.evaluations.spoken import heard_lines  # noqa: E402
-from scripts.training.calls import said_in_calls  # noqa: E402
+from scripts.training.calls import beginning, said_in_calls  # noqa: E402
 from scripts.training.objections import CUTS, Numbers, Truth, as_heard, authored, folds_of, scored  # noqa: E402
 from voice.models.onnx import tokenizer_of  # noqa: E402
 
@@ -261,7 +261,7 @@ def last_round(texts: list[str], heard: list[str], wanted: NDArray[np.float32], 
     begun = []
     for words in (texts[r].split() for r in rows[:LAST_OTHERS] if not wanted[r].any()):
         if len(words) >= 6 and dice.random() < BEGUN:
-            begun.append(" ".join(words[: dice.randint(2, len(words) - 2)]).rstrip(",;"))
+            begun.append(beginning(words, dice))
     calls = [said for said in said_in_calls("prospect", "objections") for _ in range(CALLS_TIMES * (2 if said.labels else 1))]
     truth = np.array([[label in said.labels for label in labels] + [bool(said.labels)] for said in calls], np.float32)
     more = begun + [said.text for said in calls]

@@ -33,11 +33,8 @@ JOINED = 0.6  # of the sentences get a copy in one breath with another
 _RULED = {"protected_question"}  # heard by rules, in the compliance module
 # Sentences of the objections that carry none of these signals by their nature: more near misses for these three.
 _NEVER_OBJECTIONS = ("buying_interest", "appointment", "do_not_call")
-_IN_CALLS = {
-    "buying_interest": "close_now",
-    "stress": "empathy",
-    "do_not_call": "",
-}  # what the calls say of a signal: the card it raises there
+# What the calls say of a signal: the card that it raises there.
+_IN_CALLS = {"buying_interest": "close_now", "stress": "empathy", "do_not_call": ""}
 
 
 def labels_of(taxonomy: Path) -> tuple[str, ...]:
