@@ -1,16 +1,20 @@
 """The modules that listen to a call, fed together: one reading of each turn, every module guarded by itself."""
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
+from intelligence.conversation.card_head import in_context
 from intelligence.conversation.findings import settled
-from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, Finding, Reading, Turn, read
+from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, Finding, Reading, Turn, Vectors, read
 
 DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
 _SLOW_TURNS: Final = 3
+
+EmbedInContext: TypeAlias = Callable[[list[tuple[str, str]]], Awaitable[Vectors]]
 
 
 @dataclass(slots=True)
@@ -25,7 +29,8 @@ class Heard:
 class Coaches:
     """One per call. A module that raises, or is too slow three times, is switched off for this call.
 
-    ``second``: vectors of the second sentence model, for what leaves a module in doubt; without it the first judgement stands.
+    ``second``: vectors of the second sentence model, for what leaves a module in doubt; ``context``: those of turns behind what the other
+    side said last. Without them the first judgement stands.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class Coaches:
         embed: Embed,
         *,
         second: Embed | None = None,
+        context: EmbedInContext | None = None,
         today: str = "",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -41,6 +47,7 @@ class Coaches:
         self._detectors = list(detectors)
         self._embed = embed
         self._second = second
+        self._context = context
         self._clock = clock
         self._paused: Reading | None = None  # the newest turn that had paused: its final mostly says the same
         self._slow: dict[str, int] = {}
@@ -68,12 +75,17 @@ class Coaches:
             and (paused.turn.speaker, paused.turn.text) == (turn.speaker, turn.text)
         ):
             return replace(paused, turn=turn)  # the same words by the same bars ask the same of both sentence models
-        reading = await read(turn, self._embed)
+        reading, whole = await asyncio.gather(read(turn, self._embed), self._in_context(turn))
+        reading = replace(reading, in_context=whole)
         doubtful = self._doubtful(reading) if self._second is not None else []
         if self._second is not None and doubtful:
             vectors = await self._second(doubtful)
             reading = replace(reading, second=dict(zip(doubtful, vectors, strict=True)))
         return reading
+
+    async def _in_context(self, turn: Turn) -> Vectors | None:
+        pair = in_context(turn, self.conversation) if self._context is not None else None
+        return None if pair is None or self._context is None else (await self._context([pair]))[0]
 
     def consider(self, reading: Reading) -> Heard:
         """Feed every module in its order; each sees in ``conversation.fresh`` what those before it found in this turn."""

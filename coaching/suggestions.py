@@ -38,8 +38,9 @@ _SURE_PARTIAL: Final = 0.8
 _SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few words are the beginning of anything
 # The chance that an objection that was heard is one to answer, where its detector says so; less while the turn grows, whose other
 # sentences are not known yet.
-_LEAST_CHANCE: Final = 0.6
-_LEAST_CHANCE_PARTIAL: Final = 0.5
+_LEAST_CHANCE: Final = 0.7
+_LEAST_CHANCE_PARTIAL: Final = 0.75
+_LEAST_CHANCE_SIGNAL: Final = 0.5  # of stress and buying interest
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
 _SURE_SECOND: Final = 0.9  # a second objection in the same breath
 _SURE_OWN_HOME: Final = 0.9  # a seller who finds fault with the stairs says why they move
@@ -253,12 +254,15 @@ class SuggestionPolicy:
             return False
         least = max(_SURE[moment], _SURE_PARTIAL if growing else 0.0)
         beside = {c.label for c in self._of(finding.utterance)} - {finding.label}
+        chance = finding.values.get("chance")
+        if isinstance(chance, float) and moment != "objection" and chance < _LEAST_CHANCE_SIGNAL:
+            return False
         if moment == "objection":
-            if _PLAIN_QUESTION.match(finding.quote):
+            judged = finding.values.get("in_context") is True  # behind what the agent said: the rules below are for words alone
+            if _PLAIN_QUESTION.match(finding.quote) and not judged:
                 least = max(least, _SURE_QUESTION)
-            if finding.label in ("property", "location") and self._side.side == "seller":
+            if finding.label in ("property", "location") and self._side.side == "seller" and not judged:
                 least = max(least, _SURE_OWN_HOME)
-            chance = finding.values.get("chance")
             if isinstance(chance, float) and chance < (_LEAST_CHANCE_PARTIAL if growing else _LEAST_CHANCE):
                 return False
             before = self._last_of.get(f"objection/{finding.label}")
@@ -339,16 +343,15 @@ class SuggestionPolicy:
 
     def _no_room(self) -> None:
         """Somebody spoke: a question that waited for room has none."""
-        if self.paced:
-            self._waiting = [w for w in self._waiting if w.card.moment != "missing_question"]
+        self._waiting = [w for w in self._waiting if w.card.moment != "missing_question"]
 
     def _may_show(self, waiting: _Waiting, now_ms: int) -> bool:
         moment = waiting.card.moment
+        if moment == "missing_question" and self._talking.silent_ms(now_ms) < _ROOM_MS:
+            return False  # room is part of the moment, paced or not
         if moment in UNPACED or not self.paced:
             return True
-        if self._talking.mid_sentence(now_ms) or not self._budget.allows(moment, now_ms, self._policy):
-            return False
-        return moment != "missing_question" or self._talking.silent_ms(now_ms) >= _ROOM_MS
+        return not self._talking.mid_sentence(now_ms) and self._budget.allows(moment, now_ms, self._policy)
 
     def _show(self, waiting: _Waiting, now_ms: int) -> SuggestionShown:
         card = waiting.card.model_copy(update={"expires_ms": now_ms + self._policy.expires_s * 1000})

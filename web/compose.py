@@ -77,7 +77,9 @@ class Machine:
             return SpeakerListener(call, speaker, listening, SpeechDetector(self.speech.stream()), hints)
 
         sheet, stages = QualificationSheet(), StageTracker()
-        coaches = Coaches([*detectors(), sheet, stages], self.models.embed, second=self.models.second, today=started.today)
+        coaches = Coaches(
+            [*detectors(), sheet, stages], self.models.embed, second=self.models.second, context=self.models.in_context, today=started.today
+        )
         policy = SuggestionPolicy(self.playbook.current, breaks_rule, strategy=started.strategy)
         advisor = ClaudeAdvisor(call, started, self.claude, self.playbook.current, breaks_rule) if self.claude is not None else None
         return CallParts(leg, self.models, log, coaches, policy, self.consent, listener, sheet, stages, advisor=advisor, sink=sink)

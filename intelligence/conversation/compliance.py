@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from intelligence.conversation.card_head import card_head
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
@@ -20,6 +21,9 @@ WEIGHTS: Final = Path(__file__).parent / "data" / "compliance.npz"
 WORDS_WEIGHTS: Final = Path(__file__).parent / "data" / "compliance_own.npz"
 PARTIAL_EXTRA: Final = 0.25  # half a sentence may still turn round, so it must be surer
 _MOST_PARTIAL: Final = 0.9
+# Margins of the model of whole turns below which nothing in a turn is a slip; of ten slips in calls that it had not seen the least had -0.8.
+_LAWFUL: Final = -3.0
+_LAWFUL_PARTIAL: Final = -1.5
 
 
 def spans(reading: Reading) -> tuple[list[str], Vectors]:
@@ -48,6 +52,10 @@ class ComplianceDetector:
         words = [neutral(text) for text in texts]
         table = _judged(self._head, words, vectors)
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
+        if reading.in_context is not None and card_head().margins(reading.in_context)["slip"] < (
+            _LAWFUL_PARTIAL if turn.growing else _LAWFUL
+        ):
+            return []  # sentences that sound like a slip, in a turn that behind what the other side said is none
         found = []
         for column, label in enumerate(self._head.labels):
             best = int(np.argmax(table[:, column]))

@@ -7,10 +7,12 @@ amount that the agent gives back to the prospect, the time of a meeting that was
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from intelligence.conversation.amounts import amounts_in
+from intelligence.conversation.card_head import card_head, chance_of
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn
 
 _RULE: Final = "moments/"
@@ -57,6 +59,16 @@ _TRAILS: Final = re.compile(r"(?:\.\.\.|…|,|\b(?:and|but|so|or|because|um+|uh+
 _BROKE_IN_MS: Final = 300
 _BROKE_IN_WORDS: Final = 4  # "right, sure" is listening, not breaking in
 
+_CARDS: Final = {"empathy": "fear_or_pressure", "close_now": "buying_signal", "let_them_talk": "thinking_aloud"}
+_WHY_IN_CONTEXT: Final = {
+    "fear_or_pressure": "speaks of fear, pressure or loss",
+    "buying_signal": "leans in: asks what comes next",
+    "thinking_aloud": "thinks aloud and is not done",
+}
+_LIKELY: Final = 0.88
+_SIGNALS: Final = {"fear_or_pressure": "stress", "buying_signal": "buying_interest"}  # which raise the same card
+_SURE_SIGNAL: Final = 0.8
+
 _MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DATED: Final = re.compile(
@@ -86,7 +98,9 @@ class MomentDetector:
             return [] if turn.growing else self._wrong(turn, so_far)
         if turn.speaker != "prospect":
             return []
-        found = self._answered(turn) or self._market(turn) or self._grieving(turn) or self._thinking(turn)
+        found = (
+            self._answered(turn) or self._market(turn) or self._grieving(turn) or self._thinking(turn) or self._in_context(reading, so_far)
+        )
         self._prospect_turns += not turn.partial
         return found
 
@@ -122,6 +136,21 @@ class MomentDetector:
             return []  # half a sentence always trails off
         values: dict[str, Json] = {"agent_broke_in": self._broke_in}
         return [_moment("thinking_aloud", turn, turn.text, "hesitates aloud and trails off", 0.75, values)]
+
+    def _in_context(self, reading: Reading, so_far: Conversation) -> list[Finding]:
+        """What the model of whole turns hears behind what the agent said: fear, somebody who leans in, somebody who thinks aloud."""
+        turn = reading.turn
+        if turn.growing or reading.in_context is None:
+            return []
+        head = card_head()
+        chances = {label: chance_of(head.margins(reading.in_context)[card]) for card, label in _CARDS.items()}
+        label = max(chances, key=lambda each: chances[each])
+        heard = any(f.label == _SIGNALS.get(label) and f.confidence >= _SURE_SIGNAL for f in so_far.fresh)
+        if chances[label] < _LIKELY or heard:
+            return []
+        values: dict[str, Json] = {"agent_broke_in": self._broke_in} if label == "thinking_aloud" else {}
+        made = _moment(label, turn, reading.sentences[-1], _WHY_IN_CONTEXT[label], round(chances[label], 3), values)
+        return [replace(made, rule=head.rule)]
 
     # ---- the agent's words
 

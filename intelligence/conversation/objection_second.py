@@ -1,6 +1,6 @@
 """The second opinion on objections: a linear head over the second sentence model, which was trained with it.
 
-The work is in the model's layers (voice/models/second.py); what stands here is their last step and its calibration. Pure numpy.
+The work is in the model's layers (voice/models/trained.py); what stands here is their last step and its calibration. Pure numpy.
 """
 
 import io

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from intelligence.conversation.card_head import card_head, chance_of
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
 from intelligence.conversation.objection_second import SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
@@ -18,6 +19,8 @@ WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
 SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
 
 _LIKELY: Final = 0.5  # while a turn is not over the second model is asked when the first head finds some kind this likely
+
+_HEARD_IN_CONTEXT: Final = 0.7  # what no sentence says alone, the turn must be so likely to say behind what the agent said
 
 _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
@@ -131,11 +134,17 @@ class ObjectionDetector:
         bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()
         around = float(table.max(axis=1).mean())
+        margins = card_head().margins(reading.in_context) if reading.in_context is not None else {}
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
             passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)
             best = int(np.argmax(passing))
-            confidence = float(passing[best])
+            confidence, rule = float(passing[best]), self._second_rule if best in asked else self._rule
+            chance = chance_of(margins[label]) if margins else _chance(confidence, around)
+            if confidence < 0 and margins and chance >= _HEARD_IN_CONTEXT and not turn.growing:
+                # "Same as the last guy, then." is an objection behind what the agent asks, and none alone.
+                best = int(np.argmax(table[: len(reading.sentences), column]))
+                confidence, rule = chance, card_head().rule
             if confidence < 0:
                 continue
             quote = texts[best]
@@ -149,10 +158,10 @@ class ObjectionDetector:
                     turn.end_ms,
                     round(confidence, 3),
                     _WHY[label],
-                    self._second_rule if best in asked else self._rule,
+                    rule,
                     utterance=turn.utterance,
                     partial=turn.partial,
-                    values={"root_cause": root_cause(label, quote), "chance": round(_chance(confidence, around), 3)},
+                    values={"root_cause": root_cause(label, quote), "chance": round(chance, 3), "in_context": bool(margins)},
                 )
             )
         return sorted(found, key=lambda f: -f.confidence)

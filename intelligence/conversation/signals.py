@@ -16,6 +16,7 @@ import numpy as np
 
 from intelligence.conversation.amounts import Amount
 from intelligence.conversation.appointments import Meeting, agreed, meeting_in
+from intelligence.conversation.card_head import card_head, chance_of
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.people import relations_in
 from intelligence.conversation.signal_cues import Values, columns, values_of_sentences
@@ -35,6 +36,8 @@ _READ_BAR: Final = 0.1  # a price or a date weeks ahead that was read is one, un
 _NEAR_DAYS: Final = 14  # what lies nearer is more often a time to meet than the time of the move
 _AGENT_KINDS: Final = ("agent", "realtor", "broker", "license", "real estate")
 _NO_DATE: Final = date(2000, 1, 1)  # spans can be counted without knowing the day of the call; such values are left out
+
+_CARDS: Final = {"stress": "empathy", "buying_interest": "close_now"}
 
 _WHY: Final = {
     "buying_interest": "leans forward: asks about or takes the next step",
@@ -73,6 +76,7 @@ class SignalDetector:
         today = date.fromisoformat(so_far.today) if so_far.today else None
         values = values_of_sentences(turn.text, reading.sentences, today or _NO_DATE)
         table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences, values))
+        margins = card_head().margins(reading.in_context) if reading.in_context is not None else {}
         found: list[Finding] = []
         for column, name in enumerate(self._head.labels):
             label = "motivation" if name.startswith(REASON) else name
@@ -88,6 +92,8 @@ class SignalDetector:
             said = {"reason": name.removeprefix(REASON)} if label == "motivation" else self._values(label, turn, values, today)
             if said is None:
                 continue  # an amount or a date that nobody can point at is none
+            if margins and label in _CARDS:
+                said = {**said, "chance": round(chance_of(margins[_CARDS[label]]), 3)}
             found.append(
                 Finding(
                     "signal", label, turn.speaker, reading.sentences[best], turn.start_ms, turn.end_ms, round(confidence, 3),

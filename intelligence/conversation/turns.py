@@ -48,13 +48,15 @@ class Turn:
 class Reading:
     """A turn, read: its sentences and their unit vectors (float32, shape (n, 384)), made once for all detectors.
 
-    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model (shape (768,)).
+    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model (shape (768,)); ``in_context``
+    the unit vector (shape (384,)) of the whole turn behind what the other side said last, where a model reads that.
     """
 
     turn: Turn
     sentences: tuple[str, ...]
     vectors: Vectors
     second: Mapping[str, Vectors] = field(default_factory=dict)
+    in_context: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

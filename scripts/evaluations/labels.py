@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
-from voice.models.second import SecondVectors  # noqa: E402
+from voice.models.trained import TrainedVectors  # noqa: E402
 from voice.models.weights import MINILM, OBJECTIONS, files_of  # noqa: E402
 
 Line = dict[str, Any]
@@ -80,10 +80,10 @@ def sentence_vectors() -> SentenceVectors:
     return model
 
 
-def second_vectors() -> SecondVectors:
+def second_vectors() -> TrainedVectors:
     """The second sentence model, warm."""
     cache = Path(tempfile.gettempdir())
-    model = SecondVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=cache)))
+    model = TrainedVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=cache)))
     model.embed(["warm up"])
     return model
 

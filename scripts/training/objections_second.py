@@ -372,12 +372,14 @@ def judged(labels: tuple[str, ...]) -> tuple[LogisticRegression, float]:
     return calibration(margin, true), bar
 
 
-def exported(models: list[Model]) -> bytes:
+def exported(encoder: nn.Module) -> bytes:
     """The layers as ONNX, each matrix in int8 with a scale for each column; float32 again when it is loaded."""
-    both, out = SideBySide(models).eval(), io.BytesIO()
+    out = io.BytesIO()
     names = {"input_names": ["words", "mask"], "output_names": ["vectors"]}
     axes = {"words": {0: "n", 1: "t"}, "mask": {0: "n", 1: "t"}}
-    torch.onnx.export(both, (torch.zeros(2, 7, 384), torch.ones(2, 7)), out, opset_version=17, dynamic_axes=axes, **names)
+    torch.onnx.export(
+        encoder.eval(), (torch.zeros(2, 7, 384), torch.ones(2, 7)), out, opset_version=17, dynamic_axes=axes, dynamo=False, **names
+    )
     graph = onnx.load_model_from_string(out.getvalue())
     nodes, kept = [], []
     for tensor in graph.graph.initializer:
@@ -428,7 +430,7 @@ def main() -> None:
 
 
 def write(labels: tuple[str, ...], models: list[Model], fitted: LogisticRegression, bar: float) -> None:
-    layers, slope = exported(models), fitted.coef_[0, 0]
+    layers, slope = exported(SideBySide(models)), fitted.coef_[0, 0]
     LAYERS.write_bytes(layers)
     digest = hashlib.sha256(layers).hexdigest()
     print(f"{LAYERS.name} {digest}: to be named in voice/models/weights.py")

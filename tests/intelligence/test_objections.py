@@ -11,7 +11,7 @@ from intelligence.conversation.objection_second import as_money, load_second_hea
 from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.second import SecondVectors
+from voice.models.trained import TrainedVectors
 from voice.models.weights import MINILM, OBJECTIONS, WeightsRefused, files_of
 
 
@@ -111,12 +111,12 @@ def test_an_unfinished_sentence_has_bars_of_its_own(vectors: SentenceVectors) ->
 
 
 @pytest.fixture(scope="module")
-def second() -> SecondVectors:
-    return SecondVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=Path("none"))))
+def second() -> TrainedVectors:
+    return TrainedVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=Path("none"))))
 
 
 def with_second_opinion(
-    vectors: SentenceVectors, second: SecondVectors, text: str, partial: bool = False
+    vectors: SentenceVectors, second: TrainedVectors, text: str, partial: bool = False
 ) -> tuple[list[str], list[Finding]]:
     """What the second model is asked about, and what is found with its answer."""
     detector, sentences = ObjectionDetector(), sentences_of(text)
@@ -127,7 +127,7 @@ def with_second_opinion(
 
 
 @pytest.mark.parametrize("text", ["Okay, got it.", "How many bedrooms does it have?", "Saturday at ten works for us.", ""])
-def test_the_second_model_hears_nothing_in_plain_talk(vectors: SentenceVectors, second: SecondVectors, text: str) -> None:
+def test_the_second_model_hears_nothing_in_plain_talk(vectors: SentenceVectors, second: TrainedVectors, text: str) -> None:
     """Small talk, questions for information and agreements are no objections to the second model either."""
     assert with_second_opinion(vectors, second, text)[1] == []
 
@@ -143,7 +143,7 @@ def test_the_second_model_hears_nothing_in_plain_talk(vectors: SentenceVectors, 
         ("I'm not signing anything today.", "commitment"),
     ],
 )
-def test_the_plainest_objections_are_likely_ones(vectors: SentenceVectors, second: SecondVectors, text: str, label: str) -> None:
+def test_the_plainest_objections_are_likely_ones(vectors: SentenceVectors, second: TrainedVectors, text: str, label: str) -> None:
     """Both models together: sure of the sentence, and of its being worth an answer; said in a long friendly turn it is less so."""
     alone, among = (
         {f.label: f for f in with_second_opinion(vectors, second, said)[1]}
@@ -153,7 +153,7 @@ def test_the_plainest_objections_are_likely_ones(vectors: SentenceVectors, secon
     assert float(str(among[label].values["chance"])) < float(str(alone[label].values["chance"]))
 
 
-def test_two_sentences_are_also_read_as_one(vectors: SentenceVectors, second: SecondVectors) -> None:
+def test_two_sentences_are_also_read_as_one(vectors: SentenceVectors, second: TrainedVectors) -> None:
     """What stands in neither of two sentences alone is found in both together, and quoted so."""
     text = "They want four fifty. We had three eighty in mind."
     doubtful, found = with_second_opinion(vectors, second, text)
@@ -161,7 +161,7 @@ def test_two_sentences_are_also_read_as_one(vectors: SentenceVectors, second: Se
     assert "price" in {f.label for f in found}
 
 
-def test_the_words_of_the_second_model_are_those_of_the_first(vectors: SentenceVectors, second: SecondVectors) -> None:
+def test_the_words_of_the_second_model_are_those_of_the_first(vectors: SentenceVectors, second: TrainedVectors) -> None:
     """A sentence beside longer ones has the vector that it has alone: what is padded is not read."""
     alone = second.embed(["That is too much for us."])[0]
     beside = second.embed(["That is too much for us.", "and then there is the matter of the fence that runs along the back of the lot"])[0]
@@ -169,7 +169,7 @@ def test_the_words_of_the_second_model_are_those_of_the_first(vectors: SentenceV
     assert np.isclose(np.linalg.norm(alone), 1.0, atol=1e-5)
 
 
-def test_the_second_model_decides_where_it_is_asked(vectors: SentenceVectors, second: SecondVectors) -> None:
+def test_the_second_model_decides_where_it_is_asked(vectors: SentenceVectors, second: TrainedVectors) -> None:
     """What both heads stand behind names both; its confidence is the second's."""
     text = "let me think about it and get back to you"
     doubtful, found = with_second_opinion(vectors, second, text)
@@ -181,7 +181,7 @@ def test_the_second_model_decides_where_it_is_asked(vectors: SentenceVectors, se
 
 
 @pytest.mark.parametrize("amount", ["$450,000", "450,000", "450000"])
-def test_an_amount_is_money_with_and_without_its_sign(vectors: SentenceVectors, second: SecondVectors, amount: str) -> None:
+def test_an_amount_is_money_with_and_without_its_sign(vectors: SentenceVectors, second: TrainedVectors, amount: str) -> None:
     """Whether the recogniser wrote the dollar sign changes no judgement; what is no amount stays as it is."""
     _, found = with_second_opinion(vectors, second, f"Well we liked it, but um, {amount} is, it's just way past what we had in mind.")
     assert [f.label for f in found] == ["price"]
@@ -189,7 +189,7 @@ def test_an_amount_is_money_with_and_without_its_sign(vectors: SentenceVectors, 
     assert as_money("call 312-555-0100, zip 60614, the 2,400 feet") == "call 312-555-0100, zip 60614, the 2,400 feet"
 
 
-def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: SecondVectors) -> None:
+def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: TrainedVectors) -> None:
     """While a turn goes on the second model is asked about what would raise a card only, and can only take away."""
     for text in ("let me think about it and get back to you", "well the price is", "i dont want to sign an exclusive contract"):
         doubtful, found = with_second_opinion(vectors, second, text, partial=True)
@@ -198,7 +198,7 @@ def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: SecondVect
         assert {f.label for f in found} <= alone
 
 
-def test_a_long_turn_asks_about_few_sentences(vectors: SentenceVectors, second: SecondVectors) -> None:
+def test_a_long_turn_asks_about_few_sentences(vectors: SentenceVectors, second: TrainedVectors) -> None:
     """However much is said, eight sentences and pairs are asked about at most."""
     text = " ".join(["I need to talk to my husband.", "I won't sign a contract.", "Your fee is too high.", "Call me in spring."] * 3)
     doubtful, _ = with_second_opinion(vectors, second, text)

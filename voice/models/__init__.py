@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors: TypeAlias = NDArray[np.float32]
+InContext: TypeAlias = tuple[str, str]  # what the other side said last, and the words that are judged
 # partial: while speech goes on; settle: all of a long utterance so far; tail: the first silence; speculative: a silence
 # that is likely the end; final: the end; second: once more by a larger model
 Pass: TypeAlias = Literal["partial", "settle", "tail", "speculative", "final", "second"]
@@ -65,7 +66,11 @@ class Models(Protocol):
         ...
 
     async def second(self, sentences: list[str]) -> Vectors:
-        """Unit vectors of another sentence model, slower: for sentences that leave doubt. float32, shape (len(sentences), 384)."""
+        """Unit vectors of another sentence model, slower: for sentences that leave doubt. float32, shape (len(sentences), 768)."""
+        ...
+
+    async def in_context(self, turns: list[InContext]) -> Vectors:
+        """Unit vectors of turns. float32, shape (len(turns), 384)."""
         ...
 
     async def aclose(self) -> None: ...

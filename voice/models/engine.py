@@ -17,11 +17,11 @@ from typing import Final
 
 import numpy as np
 
-from voice.models import Hypothesis, ModelsLost, Pass, Vectors, Window
+from voice.models import Hypothesis, InContext, ModelsLost, Pass, Vectors, Window
 from voice.models.calibration import Calibration, calibrate
 from voice.models.onnx import SentenceVectors
-from voice.models.second import SecondVectors
-from voice.models.weights import MINILM, OBJECTIONS, WHISPER, WeightsRefused, files_of, folder_of
+from voice.models.trained import TrainedVectors
+from voice.models.weights import MINILM, MOMENTS, OBJECTIONS, WHISPER, WeightsRefused, files_of, folder_of
 from voice.models.whisper import Whisper, cached_folder, cuda_devices
 
 _URGENCY: Final[dict[Pass, int]] = {"final": 0, "tail": 1, "speculative": 2, "partial": 3, "settle": 3, "second": 4}
@@ -64,6 +64,7 @@ class Counters:
     failed: int = 0
     sentences: int = 0
     doubted: int = 0  # sentences that the second sentence model was asked about
+    turns: int = 0  # read in their context
     decode_ms: float = 0.0
     restarts: int = 0
     by_call: dict[str, int] = field(default_factory=dict)
@@ -95,7 +96,8 @@ class Engine:
         self.batch = _BATCH if device == "cuda" else 1
         minilm = files_of(MINILM, folder=folder, cache=cache)
         self._vectors = SentenceVectors(*minilm)
-        self._second_vectors = SecondVectors(*files_of(OBJECTIONS, folder=folder, cache=cache), *minilm)
+        self._second_vectors = TrainedVectors(*files_of(OBJECTIONS, folder=folder, cache=cache), *minilm)
+        self._context_vectors = TrainedVectors(*files_of(MOMENTS, folder=folder, cache=cache), *minilm)
         self.counters = Counters()
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, Window, Future[Hypothesis]]] = []
@@ -103,6 +105,7 @@ class Engine:
         self._closed = False
         self._embedder = ThreadPoolExecutor(1, "embed")
         self._second = ThreadPoolExecutor(1, "second")  # nobody's first vectors wait for a second opinion
+        self._context = ThreadPoolExecutor(1, "context")  # nor for those of a turn in its context
         self._threads = [
             threading.Thread(target=self._work, args=(index,), name=f"decode-{index}", daemon=True) for index in range(self.workers)
         ]
@@ -134,6 +137,10 @@ class Engine:
         self.counters.doubted += len(sentences)
         return self._second.submit(self._second_vectors.embed, sentences)
 
+    def in_context(self, turns: list[InContext]) -> "Future[Vectors]":
+        self.counters.turns += len(turns)
+        return self._context.submit(self._context_vectors.embed, turns)
+
     def close(self) -> None:
         with self._wake:
             self._closed = True
@@ -145,6 +152,7 @@ class Engine:
             thread.join(timeout=10)
         self._embedder.shutdown()
         self._second.shutdown()
+        self._context.shutdown()
 
     def _work(self, index: int) -> None:
         urgent_only = index == 0 and self.workers > 1
@@ -192,6 +200,7 @@ class Engine:
             self._readers[purpose].decode(Window("", "", "", sound, 0, purpose))
         self._vectors.embed(["hello"])
         self._second_vectors.embed(["hello"])
+        self._context_vectors.embed([("hello", "hello")])
 
 
 def device_of(settings: EngineSettings) -> tuple[str, str]:
@@ -240,6 +249,9 @@ class ThreadModels:
 
     async def second(self, sentences: list[str]) -> Vectors:
         return await asyncio.wrap_future(self._engine.second(sentences))
+
+    async def in_context(self, turns: list[InContext]) -> Vectors:
+        return await asyncio.wrap_future(self._engine.in_context(turns))
 
     async def calibrate(self) -> Calibration:
         return await asyncio.to_thread(self._engine.calibrate)

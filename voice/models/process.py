@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from voice.models import HeardWord, Hypothesis, Models, ModelsLost, Vectors, Window
+from voice.models import HeardWord, Hypothesis, InContext, Models, ModelsLost, Vectors, Window
 from voice.models.calibration import Calibration
 from voice.models.engine import Counters, Engine, EngineSettings, ThreadModels
 from voice.models.weights import WeightsRefused
@@ -97,6 +97,10 @@ class EngineProcess:
     async def second(self, sentences: list[str]) -> Vectors:
         _, body = await self._ask({"op": "second", "sentences": sentences})
         return np.frombuffer(body, np.float32).reshape(-1, 768)
+
+    async def in_context(self, turns: list[InContext]) -> Vectors:
+        _, body = await self._ask({"op": "in_context", "turns": turns})
+        return np.frombuffer(body, np.float32).reshape(-1, 384)
 
     async def calibrate(self) -> Calibration:
         head, _ = await self._ask({"op": "calibrate"})
@@ -226,6 +230,10 @@ async def _serve(path: str, settings: EngineSettings) -> None:
                     reply = {}
                 case "second":
                     payload = (await asyncio.wrap_future(engine.second(head["sentences"]))).tobytes()
+                    reply = {}
+                case "in_context":
+                    turns = [(before, words) for before, words in head["turns"]]
+                    payload = (await asyncio.wrap_future(engine.in_context(turns))).tobytes()
                     reply = {}
                 case "calibrate":
                     reply = {"calibration": asdict(await asyncio.to_thread(engine.calibrate))}

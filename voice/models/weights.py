@@ -117,6 +117,17 @@ OBJECTIONS: Final = WeightSet(
         ),
     ),
 )
+MOMENTS: Final = WeightSet(
+    "moments",
+    "Apache-2.0 (all-MiniLM-L6-v2, its layers trained further by scripts/train moments)",
+    (
+        WeightFile(
+            "moments-layers.onnx",
+            "58e564bb61fe2526dbabab233c6a077d870eee5cb4433d0c7a2c9a3111fdc4bd",
+            ("voice:models/data/moments-layers.onnx",),
+        ),
+    ),
+)
 SILERO: Final = WeightSet(
     "silero",
     "MIT (Silero Team)",

@@ -1,0 +1,291 @@
+"""scripts/train moments [--hold LETTERS] [--write]: the model of whole turns behind intelligence/conversation/card_head.py.
+
+The layers of the second model of objections (voice/models/data/objections-layers.onnx, the first of its two sets) are trained further on
+the annotated calls of intelligence/conversation/data/calls: what the other side said last, and the turn; for the prospect's turns the
+objections and the kinds of card they raise, for the agent's the slips. Sentences that stand alone (objections, slips, signals) come in
+between, so that what is rare in calls is not forgotten. Two rounds, half an hour of two cores; wants ``pip install '.[train]'``.
+
+``--hold`` leaves the calls whose names begin with these letters out of it and notes what is said of them in build/moments.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F  # noqa: N812  the name everybody gives it
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS  # noqa: E402  the path is set above
+from intelligence.conversation.classifier import write_checked  # noqa: E402
+from scripts.training import compliance  # noqa: E402
+from scripts.training.calls import FOLDER  # noqa: E402
+from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
+from scripts.training.objections_second import DECAY, LAYERS, SCALE, SMOOTH, Model, exported, minilm, version  # noqa: E402
+
+KEPT: Final = ROOT / "build" / "moments"
+FILE: Final = LAYERS.parent / "moments-layers.onnx"
+OBJECTIONS: Final = tuple(tomllib.loads((WEIGHTS.parent.parent / "taxonomy.toml").read_text())["objections"])
+CARDS: Final = ("close_now", "empathy", "let_them_talk", "neutral_answer")
+LABELS: Final = (*OBJECTIONS, *CARDS, "any", *compliance.SLIPS, "slip")
+HEARD: Final = len(OBJECTIONS) + len(CARDS) + 1  # of the labels, so many are of a prospect's turn, the others of an agent's
+ALONE: Final = 0.7  # what a sentence that stands alone weighs beside a turn of a call
+UNSURE: Final = 0.7  # and a turn that its author marked neither way
+# What a sentence of signals_*.txt, prospect.txt and protected_one.txt says of the cards.
+SIGNALS: Final = {"buying_interest": "close_now", "stress": "empathy", "protected_question": "neutral_answer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    epochs: int
+    objections: int  # sentences in an epoch, drawn anew each time
+    slips: int
+    signals: int
+    rare: int  # how often a turn with a card of CARDS comes beside the first time
+    head_rate: float
+    rate: float = 1.5e-4
+
+
+ROUNDS: Final = (Round(4, 1200, 900, 0, 0, 2e-3), Round(4, 800, 700, 900, 4, 4e-3))
+BATCH: Final = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One turn, or one sentence alone: what was said before it, its words, what they are, and what each label weighs (0: not known)."""
+
+    before: str
+    text: str
+    wanted: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    agent: bool = False
+
+
+def column(name: str) -> int:
+    return LABELS.index(name)
+
+
+def given(names: set[str] | frozenset[str], known: slice | list[int], weight: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    wanted, weights = np.zeros(len(LABELS), np.float32), np.zeros(len(LABELS), np.float32)
+    wanted[[column(name) for name in names]] = 1
+    weights[known] = weight
+    return wanted, weights
+
+
+def rows_of(call: dict[str, Any]) -> list[Row]:
+    """Every turn of a call in its context."""
+    cards: dict[int, set[str]] = {}
+    for moment in call["coach"]["speak"]:
+        cards.setdefault(moment["turn"], set()).add(moment["kind"])
+    silent = {moment["turn"] for moment in call["coach"]["silent"]}
+    said: dict[str, str] = {}
+    rows = []
+    for number, turn in enumerate(call["turns"]):
+        agent, kinds = turn["speaker"] == "agent", cards.get(number, set())
+        words = " ".join(turn["text"].split()[:OWN_WORDS])
+        before = " ".join(said.get("prospect" if agent else "agent", "").split()[-BEFORE_WORDS:])
+        said[turn["speaker"]] = turn["text"]
+        rows.append(Row(before, words, *(_slip(turn, kinds) if agent else _heard(turn, kinds, number in silent)), agent))
+    return rows
+
+
+def _slip(turn: dict[str, Any], kinds: set[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if "compliance_warning" in kinds:
+        return given({*turn["compliance"], "slip"}, slice(HEARD, None), 1.0)
+    wanted, weight = given(set(), slice(HEARD, None), 1.0)
+    weight[[column(name) for name in (*turn["compliance"], *(["slip"] if turn["compliance"] else []))]] = 0
+    return wanted, weight
+
+
+def _heard(turn: dict[str, Any], kinds: set[str], silent: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    named = set(turn["objections"]) if "objection_response" in kinds else set()
+    wanted, weight = given(
+        named | (kinds & set(CARDS)) | ({"any"} if kinds else set()), slice(0, HEARD), 1.0 if kinds or silent else UNSURE
+    )
+    if turn["objections"] and not named and not silent:
+        weight[[column(name) for name in (*turn["objections"], "any")]] = 0
+    return wanted, weight
+
+
+def sentences(file: str) -> list[tuple[set[str], str]]:
+    lines = [line.partition("|") for line in (FOLDER.parent / file).read_text().splitlines() if "|" in line and not line.startswith("#")]
+    return [({name.strip() for name in head.split(",")}, text.strip()) for head, _, text in lines]
+
+
+def alone() -> dict[str, list[Row]]:
+    """Sentences that stand alone, by what they are of."""
+    cards = [column(card) for card in SIGNALS.values()]
+    signals = [
+        Row("", text, *given({SIGNALS[name] for name in names & set(SIGNALS)}, cards, ALONE))
+        for file in ("signals_one.txt", "signals_two.txt", "prospect.txt")
+        for names, text in sentences(file)
+    ]
+    asked = [column("neutral_answer")]
+    signals += [
+        Row("", text, *given(set() if names == {"none"} else {"neutral_answer"}, asked, ALONE))
+        for names, text in sentences("protected_one.txt")
+    ]
+    objections = []
+    for text, names, _ in authored(WEIGHTS.parent, OBJECTIONS):
+        known = [*range(len(OBJECTIONS)), *([column("any")] if names else [])]
+        objections.append(Row("", text, *given({*names, *(["any"] if names else [])}, known, ALONE)))
+    slips = [
+        Row("", line.text, *given({*line.labels, *(["slip"] if line.labels else [])}, slice(HEARD, None), ALONE), agent=True)
+        for line in compliance.authored("compliance_*.txt", compliance.SLIPS)
+    ]
+    return {"objections": objections, "slips": slips, "signals": signals}
+
+
+def halves(rows: list[Row], count: int, dice: random.Random) -> list[Row]:
+    """As many with a label as without."""
+    with_, without = ([row for row in rows if bool(row.wanted.any()) is some] for some in (True, False))
+    return dice.sample(with_, min(len(with_), count // 2)) + dice.sample(without, min(len(without), count // 2))
+
+
+def epoch_of(turns: list[Row], others: dict[str, list[Row]], round_: Round, dice: random.Random) -> list[Row]:
+    lawful = [row for row in turns if row.agent and not row.wanted.any()]
+    out = [row for row in turns if not row.agent] + dice.sample(lawful, len(lawful) * 6 // 10)
+    out += [row for row in turns if row.agent and row.wanted.any() for _ in range(3)]
+    rare = [column(card) for card in CARDS]
+    out += [row for row in turns if row.wanted[rare].any() for _ in range(round_.rare)]
+    versions = [shown(row, dice) for row in out]
+    quiet = {side: [row.before for row in turns if row.agent is side and not row.wanted.any()] for side in (False, True)}
+    single = dice.sample(others["objections"], round_.objections)
+    single += halves(others["slips"], round_.slips, dice) + halves(others["signals"], round_.signals, dice)
+    for row in single:
+        before = dice.choice(quiet[row.agent]) if dice.random() < 0.5 else ""
+        versions.append(Row(before, version(row.text, "", dice), row.wanted, row.weight))
+    return versions
+
+
+def shown(row: Row, dice: random.Random) -> Row:
+    """A turn as it may be met: whole or begun, as written or as a recogniser gives it, now and then without what was said before."""
+    text, before, weight, words = row.text, row.before, row.weight, row.text.split()
+    if dice.random() < (0.45 if row.agent else 0.35) and len(words) >= 5:
+        share = dice.uniform(0.2, 0.95)
+        text = " ".join(words[: max(2, int(len(words) * share))])
+        if row.wanted.any() and share < 0.75:
+            weight = np.where(row.wanted > 0, 0, weight).astype(np.float32)  # it may not have been said yet
+    chance = dice.random()
+    if chance < 0.12:
+        before = ""
+    elif chance < 0.4:
+        before = as_heard(before, dice) or before
+    return Row(before, version(text, "", dice), row.wanted, weight)
+
+
+class InContext(Model):
+    """As the model of sentences; what it reads are pairs."""
+
+    def margins_of(self, rows: list[Row]) -> Numbers:
+        return self.margins([(row.before, row.text) for row in rows])  # type: ignore[arg-type]  # the tokenizer takes pairs as well
+
+
+def learnt(turns: list[Row], seed: int) -> InContext:
+    torch.set_num_threads(os.cpu_count() or 2)
+    torch.manual_seed(seed)
+    dice, noise, others = random.Random(seed), np.random.default_rng(seed), alone()
+    model = InContext(minilm(), len(LABELS) - 1)
+    model.encoder.load_state_dict(first_layers(), strict=False)
+    for round_ in ROUNDS:
+        groups = [
+            {"params": list(layer.parameters()), "lr": round_.rate * DECAY ** (5 - i)} for i, layer in enumerate(model.encoder.layers)
+        ]
+        groups.append({"params": list(model.head.parameters()), "lr": round_.head_rate})
+        optimizer, rates = torch.optim.AdamW(groups, weight_decay=0.01), [g["lr"] for g in groups]
+        step = steps = 0
+        for epoch in range(round_.epochs):
+            model.train()
+            began, total = time.monotonic(), 0.0
+            rows = epoch_of(turns, others, round_, dice)
+            order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text) + noise.normal() * 25)
+            batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+            steps = steps or round_.epochs * len(batches)
+            dice.shuffle(batches)
+            for batch in batches:
+                share = min(1.0, step / (0.08 * steps)) * max(0.0, 1 - step / steps)
+                step += 1
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * share
+                aim = torch.tensor(np.stack([rows[r].wanted for r in batch])) * (1 - 4 * SMOOTH) + SMOOTH
+                margins = model([(rows[r].before, rows[r].text) for r in batch])  # type: ignore[list-item]  # as above
+                lost = F.binary_cross_entropy_with_logits(margins, aim, reduction="none")
+                loss = (lost * torch.tensor(np.stack([rows[r].weight for r in batch]))).sum(1).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                total += loss.item()
+            print(f"epoch {epoch} of {len(rows)} rows, loss {total / len(batches):.3f}, {time.monotonic() - began:.0f} s", flush=True)
+    return model
+
+
+def first_layers() -> dict[str, torch.Tensor]:
+    """The first of the two sets of layers of the second model of objections, read out of the file that is shipped."""
+    graph = onnx.load(str(LAYERS)).graph
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    made = {
+        node.output[0]: held[f"{node.output[0]}_q"].astype(np.float32) * held[f"{node.output[0]}_s"]
+        for node in graph.node
+        if node.op_type == "Mul" and f"{node.output[0]}_q" in held
+    }
+    by = {output: node for node in graph.node for output in node.output}
+    first = "encoders.0."
+    layers = {name.removeprefix(first): array for name, array in held.items() if name.startswith(first)}
+    for node in (node for node in graph.node if node.op_type == "Add"):
+        for bias, product in (node.input, node.input[::-1]):
+            if bias.startswith(first) and bias.endswith(".bias") and product in by and by[product].op_type == "MatMul":
+                layers[bias.removeprefix(first).removesuffix("bias") + "weight"] = made[by[product].input[1]].T
+    return {name: torch.tensor(np.array(array)) for name, array in layers.items()}
+
+
+def write(model: InContext) -> None:
+    layers = exported(model.encoder)
+    FILE.write_bytes(layers)
+    digest = hashlib.sha256(layers).hexdigest()
+    print(f"{FILE.name} {digest}: to be named in voice/models/weights.py")
+    write_checked(
+        WEIGHTS,
+        labels=np.array(LABELS),
+        weights=(model.head.weight.detach().numpy() * SCALE).astype(np.float32),
+        bias=model.head.bias.detach().numpy(),
+        layers=np.frombuffer(bytes.fromhex(digest), np.uint8),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--hold", default="", metavar="LETTERS")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    calls = {file.stem: json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))}
+    held = {name: rows_of(call) for name, call in calls.items() if chosen.hold and name[0] in chosen.hold}
+    model = learnt([row for name, call in calls.items() if name not in held for row in rows_of(call)], chosen.seed)
+    torch.save({name: tensor for name, tensor in model.state_dict().items() if name != "words.weight"}, KEPT / "moments.pt")
+    if held:
+        away = [row for rows in held.values() for row in rows]
+        margins, wanted = model.margins_of(away), np.stack([row.wanted for row in away])
+        np.savez(KEPT / "held.npz", margins=margins, wanted=wanted, weight=np.stack([row.weight for row in away]))
+    if chosen.write:
+        write(model)
+
+
+if __name__ == "__main__":
+    main()
