@@ -108,8 +108,8 @@ def test_an_engine_that_batches_answers_each_window(cache: Path, agent: NDArray[
     assert engine.counters.decoded == 6
 
 
-async def test_an_engine_of_its_own_answers_with_both_sentence_models(cache: Path) -> None:
-    """Unit vectors of both models come back through the socket, one a sentence."""
+async def test_an_engine_of_its_own_answers_with_each_sentence_model(cache: Path) -> None:
+    """Unit vectors of each model come back through the socket, one a sentence, or one for a turn in its context."""
     models = await open_models(EngineSettings(cache=str(cache), device="cpu"))
     try:
         said = ["That is too much money.", "It costs more than we have.", "Saturday at ten works."]
@@ -118,8 +118,11 @@ async def test_an_engine_of_its_own_answers_with_both_sentence_models(cache: Pat
         assert np.allclose(np.linalg.norm(second, axis=1), 1, atol=1e-3)
         for vectors in (first, second):
             assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+        asked, alone = await models.in_context([("Do you have an agent?", "I have one."), ("", "I have one.")])
+        assert asked.shape == alone.shape == (384,)
+        assert not np.allclose(asked, alone, atol=0.05)
         counted = await models.counters()
-        assert (counted.sentences, counted.doubted) == (3, 3)
+        assert (counted.sentences, counted.doubted, counted.turns) == (3, 3, 2)
     finally:
         await models.aclose()
 

@@ -1,0 +1,118 @@
+"""A turn behind what the other side said last: what the model reads, and what it makes of the same words behind other questions."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS, card_head, chance_of, in_context, load_card_head
+from intelligence.conversation.classifier import write_checked
+from intelligence.conversation.compliance import ComplianceDetector
+from intelligence.conversation.moments import MomentDetector
+from intelligence.conversation.objections import ObjectionDetector
+from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, sentences_of
+from voice.models.onnx import SentenceVectors
+from voice.models.trained import TrainedVectors
+from voice.models.weights import MINILM, MOMENTS, WeightsRefused, files_of
+
+
+@pytest.fixture(scope="module")
+def whole() -> TrainedVectors:
+    return TrainedVectors(*(file for weights in (MOMENTS, MINILM) for file in files_of(weights, folder=None, cache=Path("none"))))
+
+
+@pytest.fixture(scope="module")
+def vectors() -> SentenceVectors:
+    return SentenceVectors(*files_of(MINILM, folder=None, cache=Path("none")))
+
+
+def conversation(*turns: tuple[str, str]) -> Conversation:
+    made = Conversation()
+    for speaker, text in turns:
+        made.add(Turn(speaker, text), [])  # type: ignore[arg-type]  # agent, prospect or supervisor
+    return made
+
+
+def margin(whole: TrainedVectors, before: str, text: str, label: str) -> float:
+    return card_head().margins(whole.embed([(before, text)])[0])[label]
+
+
+def test_a_turn_is_read_behind_what_the_other_side_said_last() -> None:
+    """Utterances of the other side in a row are one; what a supervisor whispers and one's own earlier words are left out."""
+    so_far = conversation(
+        ("agent", "Hello."), ("prospect", "Hi there."), ("agent", "It's negotiable."), ("supervisor", "Ask!"), ("agent", "I'd say five.")
+    )
+    assert in_context(Turn("prospect", "Same as the last guy."), so_far) == ("It's negotiable. I'd say five.", "Same as the last guy.")
+    assert in_context(Turn("agent", "Well?"), so_far) == ("Hi there.", "Well?")
+    assert in_context(Turn("prospect", "Hello?"), Conversation()) == ("", "Hello?")
+
+
+def test_only_the_nearest_words_are_read() -> None:
+    """The end of what was said before, and the beginning of the turn; one word that may grow is no turn yet, nor is a supervisor's."""
+    long = " ".join(f"word{n}" for n in range(200))
+    assert in_context(Turn("prospect", long), conversation(("agent", long))) == (
+        " ".join(long.split()[-BEFORE_WORDS:]),
+        " ".join(long.split()[:OWN_WORDS]),
+    )
+    assert in_context(Turn("prospect", "Well", partial=True), Conversation()) is None
+    assert in_context(Turn("supervisor", "Ask for the date now"), Conversation()) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "objecting", "harmless"),
+    [
+        ("has_agent", "Yeah, I have one already.", "Are you working with an agent?", "Do you have a dog for that yard?"),
+        ("commission", "That's too much for me.", "My fee is five percent.", "I could send you all forty pages."),
+        ("timing", "Next year, if that.", "If you did list again, would that be this spring?", "When does your youngest start school?"),
+    ],
+)
+def test_the_same_words_are_an_objection_behind_one_question_only(
+    whole: TrainedVectors, label: str, text: str, objecting: str, harmless: str
+) -> None:
+    """The sentence before decides: the margin is higher by one and more."""
+    assert margin(whole, objecting, text, label) > margin(whole, harmless, text, label) + 1
+
+
+def judged(vectors: SentenceVectors, whole: TrainedVectors, before: str, text: str, *, speaker: str = "prospect") -> list[Finding]:
+    turn, sentences = Turn(speaker, text), sentences_of(text)  # type: ignore[arg-type]  # as above
+    reading = Reading(turn, sentences, vectors.embed(list(sentences)), in_context=whole.embed([(before, text)])[0])
+    found: list[Finding] = []
+    for detector in (ObjectionDetector(), ComplianceDetector(), MomentDetector()):
+        so_far = Conversation(fresh=list(found))
+        found += detector.feed(reading, so_far)
+        assert all(f.quote for f in found)
+    return found
+
+
+def test_what_no_sentence_says_alone_is_heard_in_its_context(vectors: SentenceVectors, whole: TrainedVectors) -> None:
+    """An objection that only the agent's words make one has the model's chance, and names the model as its rule."""
+    before, text = "My fee is five percent.", "Five? That's a lot."
+    alone = Reading(Turn("prospect", text), sentences_of(text), vectors.embed(list(sentences_of(text))))
+    assert "commission" not in {f.label for f in ObjectionDetector().feed(alone, Conversation())}
+    found = {f.label: f for f in judged(vectors, whole, before, text) if f.family == "objection"}
+    chance = chance_of(margin(whole, before, text, "commission"))
+    assert found["commission"].values["chance"] == pytest.approx(chance, abs=0.01)
+    assert found["commission"].values["in_context"] is True
+    assert found["commission"].rule == card_head().rule
+
+
+def test_lawful_words_that_sound_like_a_slip_are_none(vectors: SentenceVectors, whole: TrainedVectors) -> None:
+    """The head of slips alone may be in doubt; behind what was asked nothing is: nor is a real slip passed over."""
+    text = "There's a monthly association fee of three forty."
+    lawful = judged(vectors, whole, "That's the two-bedroom for three eighteen?", text, speaker="agent")
+    assert [f.label for f in lawful if f.family == "compliance"] == []
+    said = "I guarantee you we'll get the three eighty-nine, no question."
+    slip = judged(vectors, whole, "And what do you think it sells for?", said, speaker="agent")
+    assert "guarantee" in {f.label for f in slip}
+
+
+def test_a_head_of_other_layers_is_refused(tmp_path: Path) -> None:
+    """Weights and layers belong together, by the layers' hash."""
+    head = card_head()
+    file = tmp_path / "moments.npz"
+    write_checked(file, labels=np.array(head.labels), weights=head.weights, bias=head.bias, layers=np.zeros(32, np.uint8))
+    with pytest.raises(WeightsRefused, match="other layers"):
+        load_card_head(file)
+    assert dataclasses.replace(head, digest="0123456789").rule == "moments-model@01234567"
+    assert load_card_head(WEIGHTS).labels == head.labels
