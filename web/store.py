@@ -119,6 +119,8 @@ class Store(Database):
     async def search(self, words: str, before: float | None, limit: int) -> list[Any]:
         """Calls in which all these words were said, or whose contact is called so; the newest first."""
         query = sa.select(calls, contacts.c.name, contacts.c.number).outerjoin(contacts, calls.c.contact == contacts.c.id)
+        # Whoever opens a call that is listed finds it: between its row and its first event there are some milliseconds.
+        query = query.where(sa.exists().where(events.c.call == calls.c.id))
         if words.split():
             like = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             named = contacts.c.name.ilike(like, escape="\\") | contacts.c.number.ilike(like, escape="\\")

@@ -106,6 +106,14 @@ async def test_words_find_calls(store: Store) -> None:
     assert await store.search("';:*&|!", None, 9) == []
 
 
+async def test_a_call_is_listed_once_it_has_begun(store: Store) -> None:
+    """Between its row and its first event nobody finds it, so whoever opens a call that is listed sees it."""
+    started = await store.start_call("c1", None, CallStarted(mode="sample"))
+    assert await store.search("", None, 9) == []
+    await CallLog(store, "c1").append([started])
+    assert [row["id"] for row in await store.search("", None, 9)] == ["c1"]
+
+
 async def test_accents_and_signs_do_not_hide_words(store: Store) -> None:
     """What was said with an accent, a hyphen or an apostrophe is found with or without it, and in one utterance only."""
     log, _ = await begun(store, "c1", Contact(name="Zoë Núñez"))
