@@ -10,11 +10,12 @@ from typing import Final, TypeAlias
 from intelligence.conversation.card_head import in_context
 from intelligence.conversation.findings import settled
 from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, Finding, Reading, Turn, Vectors, read
+from voice.models import InContext
 
 DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
 _SLOW_TURNS: Final = 3
 
-EmbedInContext: TypeAlias = Callable[[list[tuple[str, str]]], Awaitable[Vectors]]
+EmbedInContext: TypeAlias = Callable[[list[InContext]], Awaitable[Vectors]]
 
 
 @dataclass(slots=True)
@@ -84,8 +85,10 @@ class Coaches:
         return reading
 
     async def _in_context(self, turn: Turn) -> Vectors | None:
-        pair = in_context(turn, self.conversation) if self._context is not None else None
-        return None if pair is None or self._context is None else (await self._context([pair]))[0]
+        if self._context is None or (pair := in_context(turn, self.conversation)) is None:
+            return None
+        whole: Vectors = (await self._context([pair]))[0]
+        return whole
 
     def consider(self, reading: Reading) -> Heard:
         """Feed every module in its order; each sees in ``conversation.fresh`` what those before it found in this turn."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.classifier import read_checked
 from intelligence.conversation.turns import Conversation, Turn
-from voice.models import Vectors
+from voice.models import InContext, Vectors
 from voice.models.weights import MOMENTS, WeightsRefused
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "moments.npz"
@@ -28,7 +28,7 @@ _LEAST_WORDS: Final = 2  # while a turn grows
 _NAMES: Final = frozenset({"labels", "weights", "bias", "layers"})
 
 
-def in_context(turn: Turn, so_far: Conversation) -> tuple[str, str] | None:
+def in_context(turn: Turn, so_far: Conversation) -> InContext | None:
     """What the model reads: the end of what the other side said last, and the turn. None where nobody is judged."""
     if turn.speaker not in ("agent", "prospect") or len(turn.text.split()) < (_LEAST_WORDS if turn.growing else 1):
         return None

@@ -143,7 +143,8 @@ class MomentDetector:
         if turn.growing or reading.in_context is None:
             return []
         head = card_head()
-        chances = {label: chance_of(head.margins(reading.in_context)[card]) for card, label in _CARDS.items()}
+        margins = head.margins(reading.in_context)
+        chances = {label: chance_of(margins[card]) for card, label in _CARDS.items()}
         label = max(chances, key=lambda each: chances[each])
         heard = any(f.label == _SIGNALS.get(label) and f.confidence >= _SURE_SIGNAL for f in so_far.fresh)
         if chances[label] < _LIKELY or heard:

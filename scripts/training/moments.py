@@ -26,7 +26,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everybody gives it
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -36,7 +35,7 @@ from intelligence.conversation.classifier import write_checked  # noqa: E402
 from scripts.training import compliance  # noqa: E402
 from scripts.training.calls import FOLDER  # noqa: E402
 from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
-from scripts.training.objections_second import DECAY, LAYERS, SCALE, SMOOTH, Model, exported, minilm, version  # noqa: E402
+from scripts.training.objections_second import LAYERS, SCALE, SMOOTH, Model, Pace, exported, minilm, version  # noqa: E402
 
 KEPT: Final = ROOT / "build" / "moments"
 FILE: Final = LAYERS.parent / "moments-layers.onnx"
@@ -203,34 +202,21 @@ def learnt(turns: list[Row], seed: int) -> InContext:
     model = InContext(minilm(), len(LABELS) - 1)
     model.encoder.load_state_dict(first_layers(), strict=False)
     for round_ in ROUNDS:
-        groups = [
-            {"params": list(layer.parameters()), "lr": round_.rate * DECAY ** (5 - i)} for i, layer in enumerate(model.encoder.layers)
-        ]
-        groups.append({"params": list(model.head.parameters()), "lr": round_.head_rate})
-        optimizer, rates = torch.optim.AdamW(groups, weight_decay=0.01), [g["lr"] for g in groups]
-        step = steps = 0
+        pace: Pace | None = None
         for epoch in range(round_.epochs):
             model.train()
             began, total = time.monotonic(), 0.0
             rows = epoch_of(turns, others, round_, dice)
             order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text) + noise.normal() * 25)
             batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-            steps = steps or round_.epochs * len(batches)
+            pace = pace or Pace(model, round_.rate, round_.head_rate, round_.epochs * len(batches), warm=0.08)
             dice.shuffle(batches)
             for batch in batches:
-                share = min(1.0, step / (0.08 * steps)) * max(0.0, 1 - step / steps)
-                step += 1
-                for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                    group["lr"] = rate * share
                 aim = torch.tensor(np.stack([rows[r].wanted for r in batch])) * (1 - 4 * SMOOTH) + SMOOTH
                 margins = model([(rows[r].before, rows[r].text) for r in batch])  # type: ignore[list-item]  # as above
                 lost = F.binary_cross_entropy_with_logits(margins, aim, reduction="none")
                 loss = (lost * torch.tensor(np.stack([rows[r].weight for r in batch]))).sum(1).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                total += loss.item()
+                total += pace.step(loss)
             print(f"epoch {epoch} of {len(rows)} rows, loss {total / len(batches):.3f}, {time.monotonic() - began:.0f} s", flush=True)
     return model
 

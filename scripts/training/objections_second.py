@@ -206,6 +206,29 @@ def trained_once(texts: list[str], heard: list[str], wanted: NDArray[np.float32]
     return {k: v.numpy() for k, v in model.state_dict().items() if k != "words.weight"}
 
 
+class Pace:
+    """AdamW whose rates rise over the share ``warm`` of the steps and then fall to nothing; deeper layers learn more slowly."""
+
+    def __init__(self, model: Model, layer_rate: float, head_rate: float, steps: int, *, warm: float) -> None:
+        layers = model.encoder.layers
+        groups = [{"params": list(layer.parameters()), "lr": layer_rate * DECAY ** (5 - i)} for i, layer in enumerate(layers)]
+        groups.append({"params": list(model.head.parameters()), "lr": head_rate})
+        self._model, self._steps, self._warm, self._done = model, steps, warm, 0
+        self._optimizer, self._rates = torch.optim.AdamW(groups, weight_decay=0.01), [g["lr"] for g in groups]
+
+    def step(self, loss: torch.Tensor) -> float:
+        """One step down this loss, which is returned as a number."""
+        share = min(1.0, self._done / (self._warm * self._steps)) * max(0.0, 1 - self._done / self._steps)
+        self._done += 1
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * share
+        self._optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        return loss.item()
+
+
 def learn(
     model: Model,
     texts: list[str],
@@ -218,10 +241,7 @@ def learn(
 ) -> None:
     """Each epoch sees every sentence once: as written, as heard (empty: never spoken), or as a recogniser might give it."""
     dice, noise = random.Random(seed), np.random.default_rng(seed)
-    groups = [{"params": list(layer.parameters()), "lr": layer_rate * DECAY ** (5 - i)} for i, layer in enumerate(model.encoder.layers)]
-    groups.append({"params": list(model.head.parameters()), "lr": head_rate})
-    optimizer, rates = torch.optim.AdamW(groups, weight_decay=0.01), [g["lr"] for g in groups]
-    steps, step = epochs * -(-len(texts) // BATCH), 0
+    pace = Pace(model, layer_rate, head_rate, epochs * -(-len(texts) // BATCH), warm=0.1)
     for epoch in range(epochs):
         model.train()
         began, total = time.monotonic(), 0.0
@@ -230,17 +250,9 @@ def learn(
         batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
         dice.shuffle(batches)
         for batch in batches:
-            share = min(1.0, step / (0.1 * steps)) * max(0.0, 1 - step / steps)
-            step += 1
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * share
             aim = torch.tensor(wanted[batch]) * (1 - 4 * SMOOTH) + SMOOTH
             loss = F.binary_cross_entropy_with_logits(model([said[r] for r in batch]), aim) * (wanted.shape[1] - 1)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            total += loss.item()
+            total += pace.step(loss)
         print(f"seed {seed} epoch {epoch} loss {total / len(batches):.3f} {time.monotonic() - began:.0f} s", flush=True)
 
 
