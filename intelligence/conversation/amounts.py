@@ -21,7 +21,7 @@ _COUNTED: Final = re.compile(
 )
 _NAMED: Final = re.compile(
     r"(?:number|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
-    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|address is|(?:lives?|located|house is|we'?re|i'?m|place is) (?:over )?at)\s*$",
+    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|(?:\d|\w+ty|\w+teen|hundred|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) by|address is|(?:lives?|located|house is|we'?re|i'?m|place is) (?:over )?at)\s*$",
     re.I,
 )
 _CONTEXT: Final = re.compile(
@@ -70,7 +70,9 @@ _MIN_AFTER: Final = re.compile(
     re.I,
 )
 _ROSE: Final = re.compile(
-    r"\b(?:went|gone|goes|going|raised|jumped|bumped|moved|shot) (?:it |us |me )?(?:all the way )?up to" + _ABOUT, re.I
+    r"\b(?:went|gone|goes|going|raised|jumped|bumped|moved|shot|(?:they|he|she|sellers?|buyers?|bank)(?:'d| would| could)? comes?) (?:it |us |me )?(?:all the way )?up to"
+    + _ABOUT,
+    re.I,
 )
 _CHANGE: Final = re.compile(
     r"\b(?:(?:(?:drop\w*|knock\w*|cut|lower\w*|reduc\w+|rais\w+|bump\w*)(?: it| the price| us| them)?(?: down| up| off)?|(?:come|came|go|take|took|bring)(?: it| the price)? (?:down|off))(?: by| another)?)\s*(?:\$|like |about |another |maybe )?$",
@@ -84,6 +86,7 @@ _ENDS: Final = re.compile(
     r"^\s*(?:$|[.?!,;]|(?:or|and|but|if|max|tops|to even|honestly|for (?:it|that|this|a|the)|maybe|something|if we|as|though|right|would|is|at the most|to consider|before)\b)",
     re.I,
 )
+_GOES: Final = re.compile(r"\b(?:i'?d|we'?d|i|we|would|could|can|will) go\s*$", re.I)
 _PAID: Final = re.compile(r"\b(?:wants?|wanted|wanting|paid|asking|offered|took|take|get|got)\s*$", re.I)  # "they want six for it"
 _RATES: Final = re.compile(r"\b(?:rates?|percent|interest|points|a point|discount point)\b", re.I)
 _OF_THE_2000S: Final = re.compile(
@@ -98,10 +101,10 @@ _LEADS: Final = re.compile(
 )
 _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
     ("payment", re.compile(r"\b(?:monthly|a month|per month|payments?|mortgage|rent|dues)\b", re.I)),
-    ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?(?! me nothing)|bid|put in|(?:come|came|coming|go) in (?:at|with)|counter(?:ed|ing|s)?|write it (?:up )?(?:at|for)|would they (?:take|accept|do|consider)"
+    ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?(?! me nothing)|bid|put in|(?:come|came|coming|go) in (?:at|with)|(?:they|he|she|the sellers?|the buyers?)(?:'d| would| could)? comes? up to|counter(?:ed|ing|s)?|write it (?:up )?(?:at|for)|would they (?:take|accept|do|consider)"
                          r"|(?:they|seller|sellers|she|he)(?:'d| would| might)? (?:take|accept|consider)|would (?:the )?sellers? (?:take|accept|consider))\b", re.I)),
     ("budget", re.compile(
-        r"\b(?:budget\w*|afford|spend\w*|stay (?:under|below|at|around|near|closer)|stretch|go (?:up to|to|over|above|higher|past|as high)|approv\w+|qualif\w+|max\w*|tops|topp?(?:ed|ing)? out|comfortable"
+        r"\b(?:budget\w*|afford|spend\w*|stay (?:under|below|at|around|near|closer|in)|stretch|shopping (?:between|from|in|around|for|under)|look at anything|(?:i'?d|we'?d|i could|we could) go(?= (?:\d|\$|one|two|three|four|five|six|seven|eight|nine))|go (?:up to|to|over|above|higher|past|as high)|approv\w+|qualif\w+|max\w*|tops|topp?(?:ed|ing)? out|comfortable"
         r"|ceiling|limit|cap|capped|price range|our range|my range|have to work with|looking (?:at|to spend|in|for|under|around)|show (?:me|us)|cash to|we (?:can|could) do|i (?:can|could) do|hoping to (?:stay|pay|spend))\b", re.I)),
     ("asking", re.compile(
         r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|list(?:ed|ing)?(?: (?:it|at|for|price))?|priced?|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
@@ -274,7 +277,12 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
     if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
         return None  # "we bought in twenty fifteen"
     clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259
-    if near is None and not _CONTEXT.search(text) and (clock or not 150 <= value <= 999 or number.form != "plain"):
+    if (
+        near is None
+        and not _CONTEXT.search(text)
+        and not _GOES.search(before)
+        and (clock or not 150 <= value <= 999 or number.form != "plain")
+    ):
         return None  # in talk about homes three digits that are no time of day are a price
     if _CHANGE_AFTER.match(after) or _CHANGE.search(before):
         return (
@@ -287,7 +295,11 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
     if number.form == "part":
         return round(value * 100_000) if 1.5 <= value < 10 and not _RATES.search(text) else None
     if number.form == "point":
-        return round(value * 1_000_000) if 1 < value < 5 and _STRONG.search(text) and not _RATES.search(text) else None
+        return (
+            round(value * 1_000_000)
+            if 1 < value < 5 and (_STRONG.search(text) or _GOES.search(before)) and not _RATES.search(text)
+            else None
+        )
     if clock and _CLOCK_TALK.search(text) and not _STRONG.search(text):
         return None
     if 1000 <= value <= 1999 and re.search(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month)\b", text, re.I):

@@ -12,9 +12,9 @@ from typing import Final
 
 from intelligence.conversation.spoken_numbers import TEENS, TENS, UNITS
 
-_MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
-_MONTH: Final = rf"({'|'.join(_MONTHS)}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
-_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
+_MONTH: Final = rf"({'|'.join(MONTHS)}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TH: Final = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10,
     "eleventh": 11, "twelfth": 12, "thirteenth": 13, "fourteenth": 14, "fifteenth": 15, "sixteenth": 16, "seventeenth": 17,
@@ -23,13 +23,16 @@ _TH: Final = {
        for n, unit in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"), 1) if base + n < 32},
 }  # fmt: skip
 _NTH: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)|{'|'.join(sorted(_TH, key=len, reverse=True))})"
+_NO_DAY: Final = (
+    r"(?! (?:one|time|thing|place|house|offer|floor|half|bed\w*|bath\w*|showing|home|agent|of|quarter|week|street|avenue|ave|person)\b)"
+)
 _DAY_NUMBER: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)?|{'|'.join(sorted(_TH, key=len, reverse=True))})"
 _SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
 _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|(?<!after )the (?:new )?school year|(?:the |my |our )?(?:kids?|boys?|girls?|children|twins|son|daughter)(?: \w+)? (?:goes|go|starts?|starting|heads?|gets?) (?:back )?(?:to )?(?:school|kindergarten|first grade)|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
     (r"school (?:ends|lets out|is out|gets out)|school's out|schools out|(?:the )?end of (?:the )?school(?: year)?|out of school|graduation|the school year (?:ends|is over)|(?<=after )the school year", 6, 10),
     (r"christmas|xmas|the holidays|hanukkah", 12, 25),
-    (r"new year'?s?(?: day| eve)?|the (?:first|start|beginning|turn) of the (?:new )?year|(?<!in )the new year", 1, 1),
+    (r"new year'?s?(?: day| eve)?|(?:the )?(?:first|start|beginning|turn) of the (?:new )?year|(?<!in )the new year", 1, 1),
     (r"(?:the )?fourth of july|july fourth|independence day", 7, 4),
     (r"halloween", 10, 31),
     (r"tax (?:season|day|time)|taxes are due", 4, 15),
@@ -39,7 +42,7 @@ _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"cinco de mayo", 5, 5),
     (r"juneteenth", 6, 19),
     (r"veterans'? day", 11, 11),
-    (r"the (?:first )?snow(?: flies| falls)?|it snows", 12, 1),
+    (r"the (?:first )?snow(?: flies| falls)?(?!'s gone|'s melted| is gone| melts| melted| clears)|it snows", 12, 1),
 )  # fmt: skip
 _MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month from 0 (-1: the last)
     ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2),
@@ -71,7 +74,21 @@ class Spot:
 
 def spots_in(text: str, today: date) -> list[Spot]:
     """Every day or stretch named, in order; where two readings overlap the longer one stands."""
-    readers = (_month_days, _numeric, _nth, _holidays, _parts_of_month, _halves, _months, _seasons, _quarters, _years, _weekdays, _near)
+    readers = (
+        _month_days,
+        _beside,
+        _numeric,
+        _nth,
+        _holidays,
+        _parts_of_month,
+        _halves,
+        _months,
+        _seasons,
+        _quarters,
+        _years,
+        _weekdays,
+        _near,
+    )
     found = [spot for reader in readers for spot in reader(text, today) if not _BEHIND.search(text[: spot.start])]
     kept: list[Spot] = []
     for spot in sorted(found, key=lambda s: s.start - s.end):
@@ -81,7 +98,7 @@ def spots_in(text: str, today: date) -> list[Spot]:
 
 
 def _month_number(word: str) -> int:
-    return next(i for i, name in enumerate(_MONTHS, 1) if name.startswith(word.lower()[:3]))
+    return next(i for i, name in enumerate(MONTHS, 1) if name.startswith(word.lower()[:3]))
 
 
 def _day(year: int, month: int, day: int) -> date:
@@ -94,6 +111,13 @@ def _coming(today: date, month: int, day: int, year: str | None = None) -> date:
         return _day(year_of(year, today), month, day)
     candidate = _day(today.year, month, day)
     return candidate if candidate >= today else _day(today.year + 1, month, day)
+
+
+def nth_days(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """ "the 15th", "eighteenth": each with its number, where a day of a month may be meant."""
+    for match in re.finditer(rf"\b{_NTH}\b(?=\s+of {_MONTH})|\b{_NTH}\b{_NO_DAY}", text, re.I):
+        if (day := _nth_day(match[1] or match[3])) is not None:
+            yield match, day
 
 
 def year_of(said: str, today: date) -> int:
@@ -138,7 +162,7 @@ def _nth(text: str, today: date) -> Iterator[Spot]:
     lead = (
         r"(?<=\bon )|(?<=\bby )|(?<=before )|(?<=until )|(?<=till )|(?<=after )|(?<=around )|(?<=till about )|(?<=up )|(?<=is )|(?<=than )"
     )
-    for match in re.finditer(rf"(?:{lead})the {_NTH}\b(?: of (the|this|next) month)?(?! (?:one|time|thing|place|house|offer|floor|half|bed\w*|bath\w*|showing|home|agent|of|quarter|week|street|avenue|ave|place|person))", text, re.I):  # fmt: skip
+    for match in re.finditer(rf"(?:{lead})the {_NTH}\b(?: of (the|this|next) month)?{_NO_DAY}", text, re.I):  # fmt: skip
         if (day := _nth_day(match[1])) is not None:
             shift = 1 if (match[2] or "").lower() == "next" or day < today.day else 0
             month = (today.month - 1 + shift) % 12 + 1
@@ -157,6 +181,19 @@ def _holidays(text: str, today: date) -> Iterator[Spot]:
     for match in re.finditer(r"\beaster\b", text, re.I):
         when = _easter(today.year)
         yield _spot(match, when if when >= today else _easter(today.year + 1))
+
+
+def _beside(text: str, today: date) -> Iterator[Spot]:
+    """ "the Monday after Thanksgiving", "the weekend before Labor Day"."""
+    for spot in _holidays(text, today):
+        lead = re.search(rf"\b(?:the )?({'|'.join(DAYS)}|weekend) (after|following|before) $", text[: spot.start], re.I)
+        if lead is None:
+            continue
+        weekday = 5 if lead[1].lower() == "weekend" else DAYS.index(lead[1].lower())
+        before = lead[2].lower() == "before"
+        ahead = -((spot.first.weekday() - weekday - 1) % 7 + 1) if before else (weekday - spot.last.weekday() - 1) % 7 + 1
+        first = (spot.first if before else spot.last) + timedelta(days=ahead)
+        yield Spot(lead.start(), spot.end, first, first + timedelta(days=lead[1].lower() == "weekend"))
 
 
 def _weekday_of(year: int, month: int, weekday: int, nth: int) -> date:
@@ -247,6 +284,10 @@ def _seasons(text: str, today: date) -> Iterator[Spot]:
         ):
             continue  # "prices fall", "the deal falls through", "after her fall"
         first, last = _season(match[4].lower(), today, match[5], (match[2] or "").strip().lower() == "next")
+        if (next_but_one := re.match(r" after next\b", after, re.I)) is not None:
+            first, last = first.replace(year=first.year + 1), _day(last.year + 1, last.month, 31)
+            yield Spot(match.start(), match.end() + next_but_one.end(), first, last)
+            continue
         third, part = (last - first) // 3, (match[1] or match[3] or "").lower()[:3]
         if "half" in (match[1] or ""):
             middle = first + (last - first) // 2
@@ -284,7 +325,7 @@ def _quarters(text: str, today: date) -> Iterator[Spot]:
 
 
 def _years(text: str, today: date) -> Iterator[Spot]:
-    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?<=in )(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)[- ]?(?:six|seven|eight|nine|one|two|three|four|five)))\b"
+    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)[- ]?(?:six|seven|eight|nine|one|two|three|four|five)))\b"
     for match in re.finditer(pattern, text, re.I):
         phrase = match.group().lower()
         if (
@@ -299,7 +340,15 @@ def _years(text: str, today: date) -> Iterator[Spot]:
         year = today.year + ("next" in phrase) if match[4] is None else year_of(match[4], today)
         first, last = date(year, 1, 1), date(year, 12, 31)
         if "end" in phrase or " out" in phrase or " over" in phrase or phrase.startswith("late "):
-            first = date(year, 12, 1) if "end of" in phrase else date(year, 12, 22) if not phrase.startswith("late ") else date(year, 10, 1)
+            first = (
+                date(year, 12, 1)
+                if "end of" in phrase
+                else last
+                if re.search(r" (?:out|over)$", phrase)
+                else date(year, 12, 22)
+                if not phrase.startswith("late ")
+                else date(year, 10, 1)
+            )
         elif phrase.startswith(("early", "beginning", "start", "first thing")):
             last = date(year, 3, 31)
         elif phrase.startswith("middle"):
@@ -308,8 +357,8 @@ def _years(text: str, today: date) -> Iterator[Spot]:
 
 
 def _weekdays(text: str, today: date) -> Iterator[Spot]:
-    for match in re.finditer(rf"\b(next |this |coming )?({'|'.join(_DAYS)})(?:\s+(?:morning|afternoon|evening|night))?\b", text, re.I):
-        ahead = (_DAYS.index(match[2].lower()) - today.weekday()) % 7
+    for match in re.finditer(rf"\b(next |this |coming )?({'|'.join(DAYS)})(?:\s+(?:morning|afternoon|evening|night))?\b", text, re.I):
+        ahead = (DAYS.index(match[2].lower()) - today.weekday()) % 7
         if (match[1] or "").lower().startswith("next") and ahead < 4:
             ahead += 7
         if re.match(r"\s+week\b", text[match.end() :], re.I):

@@ -1,19 +1,15 @@
 """Moments that are neither objection nor signal: a machine that answers, a screener, the market as a cue, thinking aloud,
-and a fact of the agent's that contradicts what was said. Patterns, not a trained model: each names the words it saw.
-
-A wrong fact is claimed only where both values were heard and can be set side by side: the weekday of a calendar date, an
-amount that the agent gives back to the prospect, the time of a meeting that was agreed. Everything else stays silent.
+and a fact of the agent's that contradicts what was said (wrong_facts.py). Patterns, not a trained model: each names the words it saw.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Final
 
-from intelligence.conversation.amounts import amounts_in
 from intelligence.conversation.card_head import card_head, chance_of
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn
+from intelligence.conversation.wrong_facts import NamedFacts
 
 _RULE: Final = "moments/"
 _FIRST_TURNS: Final = 3  # of the prospect: a machine or a screener answers at the start
@@ -69,17 +65,6 @@ _LIKELY: Final = 0.88
 _SIGNALS: Final = {"fear_or_pressure": "stress", "buying_signal": "buying_interest"}  # which raise the same card
 _SURE_SIGNAL: Final = 0.8
 
-_MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
-_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_DATED: Final = re.compile(
-    rf"\b({'|'.join(_DAYS)}),? (?:the )?(?:({'|'.join(_MONTHS)}) )?(?:the )?(\d{{1,2}})(st|nd|rd|th)?\b(?!:|\s*(?:a\.?m|p\.?m|o'clock))",
-    re.I,
-)
-_GIVES_BACK: Final = re.compile(
-    r"\b(?:you(?:'d)? (?:said|mentioned|told me|were at|wanted)|your (?:budget|limit|top|ceiling|maximum|number) (?:is|was|of|at)|you(?:'re| are) (?:at|looking at|good up to))\b",
-    re.I,
-)
-
 
 class MomentDetector:
     """Feed it every turn; it keeps in mind whether the agent broke into the prospect's words."""
@@ -89,6 +74,7 @@ class MomentDetector:
     def __init__(self) -> None:
         self._prospect_turns = 0
         self._broke_in = 0
+        self._facts = NamedFacts()
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
         turn = reading.turn
@@ -161,74 +147,11 @@ class MomentDetector:
             self._broke_in += 1
 
     def _wrong(self, turn: Turn, so_far: Conversation) -> list[Finding]:
-        today = date.fromisoformat(so_far.today) if so_far.today else None
-        return (_wrong_weekday(turn, today) if today is not None else []) or _wrong_amount(turn, so_far)
-
-
-def _wrong_weekday(turn: Turn, today: date) -> list[Finding]:
-    """ "Saturday the 15th" when no near 15th is a Saturday. A bare number needs its "th" or a month: "Sunday at 2" is a time."""
-    for match in _DATED.finditer(turn.text):
-        day, month, number, ordinal = match[1].lower(), (match[2] or "").lower(), int(match[3]), match[4]
-        if not month and not ordinal:
-            continue
-        months = [_MONTHS.index(month) + 1] if month else [today.month, today.month % 12 + 1]
-        near = [d for m in months if (d := _next(today, m, number)) is not None]
-        if near and all(_DAYS[d.weekday()] != day for d in near):
-            right = near[0]
-            shown = f"{right:%B} {right.day} is a {right:%A}"
-            say = f"Sorry, let me check the calendar: {shown}. Which day works for you?"
-            return [
-                _moment(
-                    "wrong_fact",
-                    turn,
-                    match.group(),
-                    f"{shown}, not a {day.capitalize()}",
-                    0.9,
-                    {"say": say, "said": match.group(), "right": right.isoformat()},
-                )
-            ]
-    return []
-
-
-def _next(today: date, month: int, number: int) -> date | None:
-    """The next such date on or after today."""
-    for year in (today.year, today.year + 1):
-        try:
-            day = date(year, month, number)
-        except ValueError:
-            continue
-        if day >= today:
-            return day
-    return None
-
-
-def _wrong_amount(turn: Turn, so_far: Conversation) -> list[Finding]:
-    """The agent gives an amount back to the prospect that the prospect never named."""
-    if not _GIVES_BACK.search(turn.text):
-        return []
-    named = [a for f in so_far.findings if f.label == "price_named" and f.speaker == "prospect" for a in _amounts(f.values)]
-    said = [a for a in amounts_in(turn.text) if a.usd_max is not None and a.start > _GIVES_BACK.search(turn.text).start()]  # type: ignore[union-attr]  # it matched above
-    if not named or len(said) != 1:
-        return []
-    wrong = said[0].usd_max
-    if wrong is None or any(abs(wrong - usd) <= 0.02 * usd for usd in named) or not any(usd / 3 < wrong < usd * 3 for usd in named):
-        return []  # the same, or no rival of it: a down payment beside a budget
-    right = named[-1]
-    say = f"Let me make sure I have that right: you said ${right:,}, is that correct?"
-    return [
-        _moment(
-            "wrong_fact", turn, said[0].quote, f"they said ${right:,}, not ${wrong:,}", 0.8, {"say": say, "said": wrong, "right": right}
-        )
-    ]
-
-
-def _amounts(values: Mapping[str, Json]) -> list[int]:
-    amounts = values.get("amounts")
-    found: list[int] = []
-    for amount in amounts if isinstance(amounts, list) else []:
-        if isinstance(amount, Mapping):
-            found += [usd for key in ("usd_min", "usd_max") if isinstance(usd := amount.get(key), int)]
-    return found
+        wrong = self._facts.wrong(turn, so_far)
+        if wrong is None:
+            return []
+        values: dict[str, Json] = {"say": wrong.say, "said": wrong.quote, "right": wrong.right}
+        return [_moment("wrong_fact", turn, wrong.quote, wrong.why, wrong.confidence, values)]
 
 
 def _moment(label: str, turn: Turn, quote: str, why: str, confidence: float, values: Mapping[str, Json] | None = None) -> Finding:

@@ -12,10 +12,10 @@ _RELATIONS: Final = (
     "financial advisor", "financial adviser", "financial planner", "advisor", "business partner", "business partners", "co-owner", "co owner", "boss", "trustee", "executor", "board", "investor", "investors",
     "co-signer", "cosigner", "stepdad", "stepmom", "stepfather", "stepmother", "family",
 )  # fmt: skip
-_ANY: Final = "|".join(sorted((re.escape(r) for r in _RELATIONS), key=len, reverse=True))
+RELATION_WORDS: Final = "|".join(sorted((re.escape(r) for r in _RELATIONS), key=len, reverse=True))
 _AGE: Final = r"(?:older |younger |oldest |youngest |big |little |new |own |late |twin |future )?"
-_OWNED: Final = re.compile(rf"\b(?:my|our|the|his|her)\s+{_AGE}({_ANY})\b", re.I)
-_NAMED: Final = re.compile(rf"\b(?:(?:my|our|the|his|her|us|two|three|four)\s+{_AGE})?\b({_ANY})\b(?!\s+(?:room|bath))", re.I)
+_OWNED: Final = re.compile(rf"\b(?:my|our|the|his|her)\s+{_AGE}({RELATION_WORDS})\b", re.I)
+_NAMED: Final = re.compile(rf"\b(?:(?:my|our|the|his|her|us|two|three|four)\s+{_AGE})?\b({RELATION_WORDS})\b(?!\s+(?:room|bath))", re.I)
 # What makes a relative a decider: a verb of deciding, seeing, signing or talking it over near the relation.
 _DECIDES: Final = re.compile(
     r"\b(?:decid\w+|decision|ask|talk|discuss|check with|run it (?:by|past)|see it|look at it|look it over|agree|agrees|sign|signs|co-?sign\w*|on board|okay with|ok with"

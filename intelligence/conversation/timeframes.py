@@ -20,7 +20,7 @@ _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.
 _SPAN: Final = re.compile(
     rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|give (?:it|us|me)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
     rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?({_COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
-    rf"(\s+(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
+    rf"(\s+(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
     re.I,
 )
 _NOT_AHEAD: Final = re.compile(
@@ -47,11 +47,19 @@ _GAP: Final = (
 _BEFORE: Final = re.compile(
     rf"\b(before|prior to|ahead of|by(?: the time)?|no later than|in time for|not (?:later|any later) than|latest by){_GAP}", re.I
 )
+# "before it runs out October tenth": what happens on that day comes first.
+_BEFORE_IT: Final = re.compile(
+    r"\bbefore (?:it|he|she|they|the|my|our|his|her)(?:'s)? [^.?!,]{3,40}\s(?:on |in |around |about |right around )?(?:the )?$", re.I
+)
 _UNTIL: Final = re.compile(
     rf"(?:\b(?:not|wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
 )
 _FROM: Final = re.compile(rf"\b(?:starting(?: in)?|from|as early as|beginning(?: in)?|any ?time from|as soon as){_GAP}", re.I)
+_UNTIL_AFTER: Final = re.compile(
+    rf"\b(?:not|n't|nothing|never)\b[^.?!]{{0,40}}\b(?:until|till|til|before)\s+(?:right\s+)?after{_GAP}", re.I
+)
+_RIGHT_AFTER: Final = re.compile(rf"\b(?:right|just|straight|shortly|soon) after{_GAP}", re.I)
 _AFTER: Final = re.compile(rf"\b(?:after|once|past|following){_GAP}", re.I)
 _GIVEN: Final = re.compile(
     r"\s+(?:at (?:the )?(?:earliest|soonest)|or later|or after|at (?:the )?latest|or (?:sooner|earlier|before)|onwards?)\b", re.I
@@ -67,6 +75,7 @@ _UP_TO: Final = re.compile(r"\b(?:between|from) now (?:and|until|till|til|to|thr
 _NOT_SOONER: Final = re.compile(rf"\b(?:no|not any|not) (?:sooner|earlier) than{_GAP}", re.I)
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
 _JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
+_SHORTLY_DAYS: Final = 14
 _SOON_DAYS: Final = 30  # how far "as soon as possible" reaches, and what a move takes at least
 
 
@@ -223,7 +232,7 @@ def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
     """ "June or July", "between May and July", "from June to August", "Easter in April" as one stretch."""
     between = text[one.end : two.start].lower()
     before = text[max(0, one.start - 12) : one.start].lower()
-    if re.fullmatch(r"\s*(?:or|to|-|–|through|or maybe|maybe|,? or)\s*(?:early |late |the )?", between) and two.last > one.first:
+    if re.fullmatch(r"\s*(?:,|or|to|-|–|through|or maybe|maybe|,? or)\s*(?:early |late |the )?", between) and two.last > one.first:
         start = one.start - 5 if re.search(r"\bfrom $", before) else one.start
         return Spot(start, two.end, min(one.first, two.first), two.last)
     if re.fullmatch(r"\s*and\s*", between) and re.search(r"between (?:the )?$", before) and two.last > one.first:
@@ -250,6 +259,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         low, high = 0, last if "through" in lead.group().lower() or not spot.whole else first
     elif (lead := _NOT_SOONER.search(before)) is not None:
         low, high = first, None
+    elif (lead := _UNTIL_AFTER.search(before)) is not None:
+        low, high = last, None
     elif _BY_THEN.match(text[spot.end :]):
         low, high = 0, last
     elif given is not None:
@@ -257,6 +268,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         low, high = (first, None) if early else (0, last)
     elif (lead := _UNTIL.search(before)) is not None or (lead := _FROM.search(before)) is not None:
         low, high = (last, None) if not spot.whole else (first, last)  # "not until spring": in spring, then
+    elif (lead := _RIGHT_AFTER.search(before)) is not None:
+        low, high = last, last + _SHORTLY_DAYS
     elif (lead := _AFTER.search(before)) is not None:
         low, high = last, None
     elif (lead := _BEFORE.search(before)) is not None:
@@ -264,6 +277,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
             not spot.whole or re.match(r"(?:the )?end", text[spot.start :], re.I)
         )
         low, high = 0, last if by_its_end or re.match(r"(?:the )?end", text[spot.start :], re.I) else first
+    elif _BEFORE_IT.search(before) is not None:
+        low, high = 0, last
     start = spot.start if lead is None else max(0, spot.start - 70) + lead.start()
     if lead is not None and lead.re is _UNTIL:
         start = spot.start - len(re.search(r"\S*\s*(?:(?:the|about|like|maybe|say|around|probably)\s+)*$", before).group())  # type: ignore[union-attr]  # matches always

@@ -1,0 +1,106 @@
+"""What the agent gives back wrongly, beside what only resembles it."""
+
+import pytest
+
+from intelligence.conversation.turns import Conversation, Speaker, Turn
+from intelligence.conversation.wrong_facts import NamedFacts
+
+
+class Talk:
+    """Turns one after the other on Monday, 2 March 2026."""
+
+    def __init__(self) -> None:
+        self.facts, self.so_far, self.now = NamedFacts(), Conversation(today="2026-03-02"), 0
+
+    def said(self, speaker: Speaker, text: str) -> None:
+        self.so_far.add(Turn(speaker, text, self.now, self.now + 900, f"{speaker[0]}{self.now}"), [])
+        self.now += 1000
+
+    def wrong(self, text: str) -> str:
+        """Why the agent's words are wrong; "" when nothing is claimed."""
+        found = self.facts.wrong(Turn("agent", text, self.now, self.now + 900), self.so_far)
+        return "" if found is None else found.why
+
+
+@pytest.mark.parametrize(
+    ("heard", "given_back", "right"),
+    [
+        ("We'd go up to four thirty-five, that's the budget.", "So you said four fifty-three is the budget.", "$435,000"),
+        ("They want 198,000 for it.", "And I'll set their price of 189,000 beside it.", "$198,000"),
+        ("We need three bedrooms for the kids.", "Great. So two bedrooms, in Elmwood.", "three bedrooms"),
+        ("I start the job in August.", "Since you start in October we have time.", "August"),
+        ("I start on April 2nd.", "So you start on April 12th.", "April 2"),
+        ("My son Kevin has to see it.", "I'll see you and your son Brian there.", "Kevin"),
+        ("It's 12 Stannard Avenue.", "I'll meet you on Stannard Street.", "Stannard Avenue"),
+    ],
+)
+def test_what_was_said_is_given_back_wrongly(heard: str, given_back: str, right: str) -> None:
+    """The card names what was said; the same words with the right value say nothing, nor does the value when nobody named a rival."""
+    talk = Talk()
+    assert talk.wrong(given_back) == ""
+    talk.said("prospect", heard)
+    assert f"“{right}” was said" in talk.wrong(given_back)
+    talk.said("prospect", given_back)  # now somebody has named it
+    assert talk.wrong(given_back) == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "harmless"),
+    [
+        ("We'd go up to four thirty-five, that's the budget.", "There's one on Hill Road that went for four fifty-three."),
+        ("We'd go up to four thirty-five, that's the budget.", "You said four fifty-three, no, sorry, four thirty-five."),
+        ("We need three bedrooms for the kids.", "Good. That one's a two-bedroom with an office."),
+        ("I start the job in August.", "If we list in May we could close in June."),
+        ("My son Kevin has to see it.", "My son Brian plays ball there."),
+        ("It's 12 Stannard Avenue.", "That's two blocks from Miller Street."),
+    ],
+)
+def test_another_value_of_something_else(heard: str, harmless: str) -> None:
+    """Another home's price, a plan of the agent's, a slip that the agent corrects at once: nothing is claimed."""
+    talk = Talk()
+    talk.said("prospect", heard)
+    assert talk.wrong(harmless) == ""
+
+
+@pytest.mark.parametrize(
+    ("given_back", "why"),
+    [
+        ("Great, so Thursday at two, at the house.", "“Tuesday” was said, not “Thursday”"),
+        ("Great, so Tuesday at three, at the house.", "“2:00” was said, not “3:00”"),
+        ("Great, so Tuesday at two, at the house.", ""),
+        ("How about Thursday at two instead?", ""),
+        ("Great. I'll call you on Thursday to confirm.", ""),
+    ],
+)
+def test_the_day_and_hour_of_a_meeting(given_back: str, why: str) -> None:
+    """Only when both have named one day and hour, and only what gives it back."""
+    talk = Talk()
+    talk.said("agent", "Would Tuesday at two work?")
+    assert talk.wrong("Great, so Thursday at two, at the house.") == ""  # nobody has agreed yet
+    talk.said("prospect", "Tuesday at two is fine.")
+    assert talk.wrong(given_back) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Friday the seventh, at six.", "March 7 is a Saturday, not a Friday"),
+        ("Saturday the seventh, at six.", ""),
+        ("That's Sunday, April fifth.", ""),
+        ("How about Sunday, that's the sixth?", "March 6 is a Friday, not a Sunday"),
+        ("Memorial Day, that's the eighteenth.", "Memorial Day is May 25"),
+        ("Memorial Day is May twenty-fifth.", ""),
+        ("The first thing on Friday, the second floor is dry.", ""),
+    ],
+)
+def test_the_calendar(text: str, why: str) -> None:
+    """A weekday that is not that date, a holiday that is another day."""
+    assert Talk().wrong(text) == why
+
+
+def test_a_conversation_that_is_taken_up_again_is_read_whole() -> None:
+    """Facts are read from the turns of the conversation, also of those before a break."""
+    talk = Talk()
+    talk.said("prospect", "We need three bedrooms for the kids.")
+    talk.facts = NamedFacts()
+    assert "three bedrooms" in talk.wrong("Great. So two bedrooms, in Elmwood.")
