@@ -38,8 +38,8 @@ _SURE_PARTIAL: Final = 0.8
 _SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few words are the beginning of anything
 # The chance that an objection that was heard is one to answer, where its detector says so; less while the turn grows, whose other
 # sentences are not known yet.
-_LEAST_CHANCE: Final = 0.7
-_LEAST_CHANCE_PARTIAL: Final = 0.75
+_LEAST_CHANCE: Final = 0.6
+_LEAST_CHANCE_PARTIAL: Final = 0.7
 _LEAST_CHANCE_SIGNAL: Final = 0.5  # of stress and buying interest
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
 _SURE_SECOND: Final = 0.9  # a second objection in the same breath
@@ -255,10 +255,11 @@ class SuggestionPolicy:
         least = max(_SURE[moment], _SURE_PARTIAL if growing else 0.0)
         beside = {c.label for c in self._of(finding.utterance)} - {finding.label}
         chance = finding.values.get("chance")
-        if isinstance(chance, float) and moment != "objection" and chance < _LEAST_CHANCE_SIGNAL:
-            return False
+        judged = finding.values.get("in_context") is True  # behind what the agent said
+        if isinstance(chance, float) and moment != "objection" and (chance < _LEAST_CHANCE_SIGNAL or judged):
+            return chance >= _LEAST_CHANCE_SIGNAL
         if moment == "objection":
-            judged = finding.values.get("in_context") is True  # behind what the agent said: the rules below are for words alone
+            # the next two rules are for words alone
             if _PLAIN_QUESTION.match(finding.quote) and not judged:
                 least = max(least, _SURE_QUESTION)
             if finding.label in ("property", "location") and self._side.side == "seller" and not judged:
@@ -289,6 +290,8 @@ class SuggestionPolicy:
             )
         moment = finding.label if finding.family == "moment" else _SIGNALS.get(finding.label, "")
         if moment == "wrong_fact" and finding.values.get("say"):
+            if finding.values.get("source") == "calendar":
+                self.figures.hear(str(finding.values["say"]))  # the calendar is a source too
             return moment, Answer(title="Check that fact", why=finding.why, say=[Saying(text=str(finding.values["say"]))])
         return (moment, playbook.moments[moment]) if moment in playbook.moments else None
 

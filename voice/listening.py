@@ -58,7 +58,7 @@ class ListeningSettings:
     grow_ms: int = 60
     doubtful: float = 0.35
     doubt_ms: int = 700
-    trim_ms: int = 9000
+    trim_ms: int = 16_000
     keep_ms: int = 2000
     short_ms: int = 2000
     paused_ms: int = 288

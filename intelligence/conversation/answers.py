@@ -9,7 +9,7 @@ DEBT: Final = "debt"  # an owner is asked what is owed on the home: the answer s
 _ASKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("agency", re.compile(r"\b(?:working with|have|signed (?:up )?with|using|represented by|talk(?:ed|ing) (?:to|with))\b[^.?!]{0,25}\b(?:agent|realtor|broker)\b", re.I)),
     (DEBT, re.compile(r"\b(?:owe[ds]? on|(?:do|does|what) you (?:still )?owe|still owed?|owed? (?:anything|much|any money)|a mortgage on|any (?:mortgage|loans?|liens?) (?:on|left)|paid off|payoff|left on (?:the|your) (?:mortgage|loan))\b", re.I)),
-    ("financing", re.compile(r"\b(?:lender|pre-?\s?approv\w+|paying cash|in cash|or cash|financing|mortgage lined|loan)\b", re.I)),
+    ("financing", re.compile(r"\b(?:lender|pre-?\s?approv\w+|paying cash|in cash|or cash|financing|mortgage lined|loan|down payment|put(?:ting)? down|the money side|the bank)\b", re.I)),
     ("decision_makers", re.compile(r"\b(?:who else|who(?:'s| is| will be| would be|'ll be) (?:moving|buying|living|deciding|going|looking|involved|all)|(?:anyone|anybody|someone|somebody) else(?= (?:on|who|involved|we|you|i|that|need|has|have|be|part|in)|[?.]|$)|just you|besides you|part of (?:the|this) decision|decide together|make the decision)\b", re.I)),
     ("appointment", re.compile(r"\b(?:what time|(?:would|does|how about|how's|could) [^.?!]{0,20}\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|weekend)|when could we)\b", re.I)),
     ("timeframe", re.compile(r"\b(?:how soon|(?:is there )?a (?:time|date|deadline) (?:you|when)|when (?:do|would) you (?:want|need|like|hope)|time ?line|time ?frame|when (?:are|would|do|did|were|will) you|what(?:'s| is) your (?:timing|deadline)|by when|any deadline)\b", re.I)),
@@ -30,7 +30,9 @@ _FINANCING: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("not yet pre-approved", re.compile(r"\b(?:not|haven'?t|no|don'?t have|never)\b[^.?!]{0,40}\b(?:pre[- ]?\s?approv\w+|(?:talk|talked|spoken|spoke) (?:to|with) (?:a |any |the )?(?:lender|bank))", re.I)),
     ("pre-approved", re.compile(r"\bpre[- ]?\s?approv(?:ed|al)\b(?! yet)|\b(?:we're|i'm|we are|i am|been|got|were|im) approved\b|\b(?:approved|qualif(?:y|ied)) (?:us|me|for)\b", re.I)),
     ("cash", re.compile(r"\b(?:pay(?:ing)?|buy(?:ing)?|all|it'?s|be|it'd be) (?:in |all )?cash\b|\bcash buyers?\b(?! will| can| company)|\bno (?:loan|mortgage|financing) needed\b", re.I)),
-    ("must sell first", re.compile(r"\b(?:have|need|got|gotta|would have|'d have) to sell\b[^.?!]{0,30}\b(?:first|before)\b|\bsell (?:our|my|this|ours|mine) (?:house |home |place |condo )?first\b", re.I)),
+    ("must sell first", re.compile(r"\b(?:have|need|got|gotta|would have|'d have) to sell\b[^.?!]{0,30}\b(?:first|before)\b|\bsell (?:our|my|this|ours|mine) (?:house |home |place |condo )?first\b|\b(?:can'?t|couldn'?t|won'?t|not)\b[^.?!]{0,40}\b(?:until|till) (?:this|that|ours?|mine|my|it)\b[^.?!]{0,20}\b(?:gone|sold|sells)\b|\beverything (?:i've|we've|i|we) (?:got )?(?:is|are|have) in (?:this house|these walls|this place|the house)\b", re.I)),
+    ("pre-approved", re.compile(r"\b(?:the|a|our|my|their|lender'?s|bank'?s|union'?s|approval) letter\b[^.?!]{0,25}\b(?:from|for|good|says|through|until|at)\b|\bletter(?:'s| is) (?:good|from|at|dated)\b", re.I)),
+    ("a down payment", re.compile(r"\b(?:\d+|\w+) ?(?:%|percent|per cent) down\b|\b(?:a )?quarter down\b|\b(?:saved|set aside|put (?:down|away|aside)|for (?:a|the) down payment)\b[^.?!]{0,30}\b(?:thousand|grand|\d{2,3},\d{3})\b|\b(?:thousand|grand|\d{2,3},\d{3})(?: dollars)? (?:saved|set aside|put (?:away|aside)|to put down|for (?:a|the) down payment)\b", re.I)),
     ("paid off", re.compile(r"\bpaid (?:it|the (?:house|place|home|mortgage|note)|(?:the|that) thing)?\s?(?:all )?off\b|\bfree and clear\b|\b(?:don't|do not|doesn't) owe (?:a (?:dime|penny|cent)|anything|any)\b|\bno mortgage\b(?! needed)|\bown it outright\b", re.I)),
     ("credit trouble", re.compile(r"\b(?:bad|poor|rough|bruised|lousy|low|no) credit\b|\bcredit (?:score |history |report )?(?:is|isn't|was|wasn't|took|got) (?:not |so |pretty |kinda |kind of |really |a )?(?:bad|low|great|good|shot|rough|hit|poor|mess|ruined)\b|\brepossess\w+|\bbankruptcy\b|\bforeclos(?:ed|ure) on (?:me|us|my|our)|\bin collections\b", re.I)),
     ("FHA loan", re.compile(r"\bfha\b", re.I)),
@@ -112,6 +114,8 @@ def answers_in(text: str, asked: str | None) -> list[Answer]:
     slot = "financing" if asked == DEBT else asked
     if (alone := _ALONE.search(text)) is not None and asked == "decision_makers":
         answers.append(Answer("decision_makers", "decides alone", alone.group()))
+    elif asked == "financing" and all(a.slot != "financing" for a in answers) and (has := _HAS.search(text)) is not None:
+        answers.append(Answer("financing", has.group(), has.group()))
     elif _SHORT_ANSWER.match(text) is not None and slot is not None and asked is not None and all(a.slot != slot for a in answers):
         said = _NO.match(text) or _YES.match(text)
         value = _MEANS.get((asked, bool(_NO.match(text)))) if said else None
@@ -120,6 +124,11 @@ def answers_in(text: str, asked: str | None) -> list[Answer]:
     return answers
 
 
+# What somebody who is asked for the money says to have.
+_HAS: Final = re.compile(
+    r"\bcredit unions?\b|\b(?:have|got|we're at|i'm at|about|around|like)\W+(?:\w+[ -]){0,3}(?:thousand|grand)(?: dollars)?\b|\$\d[\d,]+|\b\d{2,3},\d{3}\b|\b(?:bank|lender)\b",
+    re.I,
+)
 _MEANS: Final = {
     ("agency", True): "none",
     ("agency", False): "has an agent",

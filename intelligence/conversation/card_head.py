@@ -1,14 +1,15 @@
 """How likely a turn, behind what the other side said last, is worth a card, and of which kind: the head of a model of whole turns.
 
 "I have one" is an objection after "do you work with an agent?" and none after "did you find a lawyer?". The work is in the model's
-layers (voice/models/trained.py, trained by scripts/train moments on annotated calls); what stands here are its last step and its input.
+layers (voice/models/trained.py, trained by scripts/train moments on annotated calls); what stands here are its input and its last step,
+for the cards and for the stage of the call.
 Pure numpy.
 """
 
 import functools
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,9 @@ WEIGHTS: Final = Path(__file__).parent / "data" / "moments.npz"
 BEFORE_WORDS: Final = 30  # of what the other side said last
 OWN_WORDS: Final = 70  # of the turn
 _LEAST_WORDS: Final = 2  # while a turn grows
-_NAMES: Final = frozenset({"labels", "weights", "bias", "layers"})
+_NAMES: Final = frozenset({"labels", "weights", "bias", "layers", "stages", "stage_weights", "stage_bias", "moves", "shares"})
+_HEARD: Final = 0.7  # what a turn says of its stage weighs this much beside which stage follows which: turns nearby say the same twice
+_TOLD: Final = 10.0  # words and findings that speak for a stage make it so many times as likely
 
 
 def in_context(turn: Turn, so_far: Conversation) -> InContext | None:
@@ -61,26 +64,75 @@ class CardHead:
         return dict(zip(self.labels, (self.weights @ vector + self.bias).tolist(), strict=True))
 
 
-def load_card_head(file: Path) -> CardHead:
+@dataclass(frozen=True, slots=True, eq=False)
+class StageHead:
+    """How likely each stage is, turn by turn: what the model hears in the turn, where in the call it stands, and which stage follows
+    which (the forward pass of a hidden Markov model, Rabiner 1989, "A Tutorial on Hidden Markov Models", with posteriors over shares
+    in the place of emissions)."""
+
+    stages: tuple[str, ...]
+    weights: NDArray[np.float32]  # (stages, 384 + PLACES)
+    bias: NDArray[np.float32]  # (stages,)
+    moves: NDArray[np.float32]  # (stages, stages): from, to; each row sums to 1
+    shares: NDArray[np.float32]  # (stages,): of all turns
+
+    def next(
+        self, before: NDArray[np.float64] | None, vector: Vectors, number: int, *, agent: bool, told: Collection[str] = ()
+    ) -> NDArray[np.float64]:
+        """Shape (stages,), sums to 1. ``before``: the same of the turn before, None at the start; ``number``: of the turn, from 0;
+        ``told``: stages that something found in the turn speaks for."""
+        margins = self.weights @ np.concatenate((vector, place_in_call(number, agent=agent))) + self.bias
+        heard = np.exp((margins - margins.max()).astype(np.float64))
+        expected = before @ self.moves if before is not None else np.eye(len(self.stages))[0] + 0.001
+        belief = np.asarray(expected * (heard / heard.sum() / self.shares) ** _HEARD, np.float64)
+        belief *= [_TOLD if stage in told else 1.0 for stage in self.stages]
+        return belief / float(belief.sum())
+
+
+PLACES: Final = 3
+
+
+def place_in_call(number: int, *, agent: bool) -> NDArray[np.float32]:
+    """Where in a call the turn ``number`` stands, for the stage: shape (PLACES,). No more than its beginning: calls are long and short."""
+    return np.array([number == 0, number < 3, agent], np.float32)
+
+
+def load_heads(file: Path) -> tuple[CardHead, StageHead]:
     """Raises WeightsRefused when the file is missing, is not the one its hash names, or belongs to other layers."""
     raw, digest = read_checked(file)
     with np.load(io.BytesIO(raw), allow_pickle=False) as held:
         if not set(held) >= _NAMES or bytes(held["layers"]).hex() != MOMENTS.files[0].sha256:
             raise WeightsRefused(f"{file.name} was trained with other layers; train it anew (scripts/train moments)")
         labels = tuple(str(label) for label in held["labels"])
-        return CardHead(labels, held["weights"].astype(np.float32), held["bias"].astype(np.float32), digest)
+        cards = CardHead(labels, held["weights"].astype(np.float32), held["bias"].astype(np.float32), digest)
+        parts = (held[name].astype(np.float32) for name in ("stage_weights", "stage_bias", "moves", "shares"))
+        return cards, StageHead(tuple(str(stage) for stage in held["stages"]), *parts)
 
 
-# Fitted on 18 annotated calls that the model had not seen (docs/measurements.md): the chance of a card from its label's margin.
-_OF_MARGIN, _SHIFT = 1.06, 0.5
+# Fitted on 27 annotated calls by three writers that the model had not seen (docs/measurements.md): slope and shift of the log odds of a
+# card over the margin of its label. One for all objections; "neutral_answer" is sure sooner than it says.
+_FITTED: Final = {
+    "close_now": (1.22, -0.64), "empathy": (0.98, -0.43), "let_them_talk": (1.21, -0.27), "neutral_answer": (1.38, 0.93),
+    "market_fact": (1.18, -0.06),
+}  # fmt: skip
+_OF_OBJECTIONS: Final = (0.86, -0.04)
 
 
-def chance_of(margin: float) -> float:
-    """How likely it is, in [0, 1], that a card of this kind belongs here."""
-    return 1 / (1 + math.exp(-(_OF_MARGIN * margin + _SHIFT)))
+def chance_of(label: str, margin: float) -> float:
+    """How likely it is, in [0, 1], that a card of this kind, or an answer to this objection, belongs here."""
+    slope, shift = _FITTED.get(label, _OF_OBJECTIONS)
+    return 1 / (1 + math.exp(-(slope * margin + shift)))
 
 
 @functools.cache
-def card_head() -> CardHead:
+def _heads() -> tuple[CardHead, StageHead]:
     """Once a process."""
-    return load_card_head(WEIGHTS)
+    return load_heads(WEIGHTS)
+
+
+def card_head() -> CardHead:
+    return _heads()[0]
+
+
+def stage_head() -> StageHead:
+    return _heads()[1]

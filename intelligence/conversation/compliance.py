@@ -22,7 +22,9 @@ WORDS_WEIGHTS: Final = Path(__file__).parent / "data" / "compliance_own.npz"
 PARTIAL_EXTRA: Final = 0.25  # half a sentence may still turn round, so it must be surer
 _MOST_PARTIAL: Final = 0.9
 # Margins of the model of whole turns below which nothing in a turn is a slip; of ten slips in calls that it had not seen the least had -0.8.
-_LAWFUL: Final = -3.0
+_LAWFUL: Final = -2.5
+_SLIP: Final = 1.3  # and a slip that no sentence says alone is one from here on
+_SLIP_CONFIDENCE: Final = 0.85
 _LAWFUL_PARTIAL: Final = -1.5
 
 
@@ -52,9 +54,8 @@ class ComplianceDetector:
         words = [neutral(text) for text in texts]
         table = _judged(self._head, words, vectors)
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
-        if reading.in_context is not None and card_head().margins(reading.in_context)["slip"] < (
-            _LAWFUL_PARTIAL if turn.growing else _LAWFUL
-        ):
+        margins = card_head().margins(reading.in_context) if reading.in_context is not None else {}
+        if margins and margins["slip"] < (_LAWFUL_PARTIAL if turn.growing else _LAWFUL):
             return []  # sentences that sound like a slip, in a turn that behind what the other side said is none
         found = []
         for column, label in enumerate(self._head.labels):
@@ -68,6 +69,11 @@ class ComplianceDetector:
             bar = min(threshold + PARTIAL_EXTRA, _MOST_PARTIAL) if turn.growing else threshold
             if confidence >= bar:
                 found.append(_finding(turn, label, texts[best], confidence, rule or nearest_rule(words[best], label)))
+        if not found and margins and margins["slip"] >= _SLIP and not turn.growing:
+            # "It's sold by Thanksgiving, I'll put my name on that." is a promise where a sale is talked about, and none alone.
+            column = max(range(len(self._head.labels)), key=lambda each: margins[self._head.labels[each]])
+            label, best = self._head.labels[column], int(np.argmax(table[:, column]))
+            found.append(_finding(turn, label, texts[best], _SLIP_CONFIDENCE, nearest_rule(words[best], label)))
         return sorted(found, key=lambda f: -f.confidence)
 
 

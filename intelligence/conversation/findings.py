@@ -13,6 +13,11 @@ _SURPRISED: Final = re.compile(
     r"\b(?:didn't|did not|didnt|never|wasn't|wasnt) (?:really |even |actually )?(?:think|thought|expect\w*|know|realize\w*|figure\w*|believe\w*|count\w*)\b[^.?!]*\bcall",
     re.I,
 )
+# "so I told him to take us off his list" was said to somebody else.
+_TOLD_OTHERS: Final = re.compile(
+    r"\b(?:i|we|she|he|my \w+) (?:\w+ )?(?:told|asked) (?!you\b|your\b)(?:\w+ ){1,3}(?:not )?to (?:take|stop|remove|quit|lose|call|put)\b",
+    re.I,
+)
 _STOP: Final = re.compile(
     r"\b(?:stop|don't call|dont call|do not call|no more|remove|take (?:me|us|my|this)|list|lose my|delete|quit|again|anymore)\b", re.I
 )
@@ -22,9 +27,10 @@ def settled(findings: Sequence[Finding]) -> list[Finding]:
     """The findings of one turn that stand beside each other.
 
     "Don't call me again" is a request to keep, never an objection to answer: in a turn that holds one there is no objection.
-    Who only asks who is calling, or had not thought that somebody would, has not asked for an end of it.
+    What was told to somebody else asks us for nothing. Who only asks who is calling, or had not thought that somebody would, has not asked for an end of it.
     """
     findings = [f for f in findings if f.label != "do_not_call" or not _SURPRISED.search(f.quote) or _STOP.search(f.quote)]
+    findings = [f for f in findings if f.label != "do_not_call" or not _TOLD_OTHERS.search(f.quote)]
     if any(f.label == "call_screening" for f in findings):
         findings = [f for f in findings if f.label != "do_not_call" or _ENDS_IT.search(f.quote)]
     if any(f.label == "do_not_call" for f in findings):

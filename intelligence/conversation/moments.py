@@ -55,13 +55,19 @@ _TRAILS: Final = re.compile(r"(?:\.\.\.|…|,|\b(?:and|but|so|or|because|um+|uh+
 _BROKE_IN_MS: Final = 300
 _BROKE_IN_WORDS: Final = 4  # "right, sure" is listening, not breaking in
 
-_CARDS: Final = {"empathy": "fear_or_pressure", "close_now": "buying_signal", "let_them_talk": "thinking_aloud"}
+_CARDS: Final = {
+    "empathy": "fear_or_pressure",
+    "close_now": "buying_signal",
+    "let_them_talk": "thinking_aloud",
+    "market_fact": "market_named",
+}
 _WHY_IN_CONTEXT: Final = {
     "fear_or_pressure": "speaks of fear, pressure or loss",
     "buying_signal": "leans in: asks what comes next",
     "thinking_aloud": "thinks aloud and is not done",
+    "market_named": "asks about or cites the market",
 }
-_LIKELY: Final = 0.88
+_LIKELY: Final = 0.55
 _SIGNALS: Final = {"fear_or_pressure": "stress", "buying_signal": "buying_interest"}  # which raise the same card
 _SURE_SIGNAL: Final = 0.8
 
@@ -130,12 +136,13 @@ class MomentDetector:
             return []
         head = card_head()
         margins = head.margins(reading.in_context)
-        chances = {label: chance_of(margins[card]) for card, label in _CARDS.items()}
+        chances = {label: chance_of(card, margins[card]) for card, label in _CARDS.items()}
         label = max(chances, key=lambda each: chances[each])
         heard = any(f.label == _SIGNALS.get(label) and f.confidence >= _SURE_SIGNAL for f in so_far.fresh)
         if chances[label] < _LIKELY or heard:
             return []
-        values: dict[str, Json] = {"agent_broke_in": self._broke_in} if label == "thinking_aloud" else {}
+        values: dict[str, Json] = {"in_context": True, "chance": round(chances[label], 3)}
+        values |= {"agent_broke_in": self._broke_in} if label == "thinking_aloud" else {}
         made = _moment(label, turn, reading.sentences[-1], _WHY_IN_CONTEXT[label], round(chances[label], 3), values)
         return [replace(made, rule=head.rule)]
 
@@ -150,7 +157,7 @@ class MomentDetector:
         wrong = self._facts.wrong(turn, so_far)
         if wrong is None:
             return []
-        values: dict[str, Json] = {"say": wrong.say, "said": wrong.quote, "right": wrong.right}
+        values: dict[str, Json] = {"say": wrong.say, "said": wrong.quote, "right": wrong.right, "source": wrong.source}
         return [_moment("wrong_fact", turn, wrong.quote, wrong.why, wrong.confidence, values)]
 
 

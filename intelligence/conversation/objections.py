@@ -20,7 +20,7 @@ SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
 
 _LIKELY: Final = 0.5  # while a turn is not over the second model is asked when the first head finds some kind this likely
 
-_HEARD_IN_CONTEXT: Final = 0.7  # what no sentence says alone, the turn must be so likely to say behind what the agent said
+_HEARD_IN_CONTEXT: Final = 0.6  # what no sentence says alone, the turn must be so likely to say behind what the agent said
 
 _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
@@ -140,7 +140,7 @@ class ObjectionDetector:
             passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)
             best = int(np.argmax(passing))
             confidence, rule = float(passing[best]), self._second_rule if best in asked else self._rule
-            chance = chance_of(margins[label]) if margins else _chance(confidence, around)
+            chance = chance_of(label, margins[label]) if margins else _chance(confidence, around)
             if confidence < 0 and margins and chance >= _HEARD_IN_CONTEXT and not turn.growing:
                 # "Same as the last guy, then." is an objection behind what the agent asks, and none alone.
                 best = int(np.argmax(table[: len(reading.sentences), column]))

@@ -39,6 +39,19 @@ _MOVES: Final = re.compile(
 _KIND_CASED: Final = re.compile(rf"\b(?:(?:\d+|North|South|East|West|Old|New|Upper|Lower)\s+)*(?:{_NAME}\s+){{1,3}}(?i:{_KINDS})\b")
 _KIND_PLAIN: Final = re.compile(rf"\b((?:[a-z'’]+\s+){{1,2}})({_KINDS})\b")
 _CASED: Final = re.compile(rf"\b{_NAME}(?:\s+(?:of\s+)?{_NAME}){{0,3}}\b")
+# One name alone that acts, or that somebody is asked, is a person's: "get it past Samira", "Peg next door", "Louis says".
+_PERSON_BEFORE: Final = re.compile(
+    r"\b(?:get (?:it|this|that) past|run (?:it|this|that) (?:by|past)|go through|ask|tell|call|check with|talk to|thank|see what|up to|goes by)\s+$",
+    re.I,
+)
+_PERSON_BEHIND: Final = re.compile(
+    r"(?:'s (?:the one|on|got|been|going|mother|father|mom|dad|wife|husband|brother|sister|cousin|lawyer))?(?:,? (?:who|says?|said|wants?|wanted|thinks?|thought|told|told me|knows|likes?|loves?|hates?|next door|do call|doesn't|won't|does|has|had|gave|and I|and me))\b|'s (?:the one|got|been|going|mother|father|mom|dad|wife|husband|brother|sister|cousin|lawyer)\b",
+    re.I,
+)
+_HOME_ON: Final = re.compile(
+    rf"\b(?i:house|home|place|condo|ranch|duplex|triplex|fourplex|bungalow|town ?house|townhome|colonial|cape|cottage|apartment|unit|property|listing|one|farm|lot|building|sold|open house|asked about|calling about|for sale|two-bedroom|three-bedroom|four-bedroom)"
+    rf"(?: (?i:for sale|that you have|you have|you've got|you own))?(?: (?i:up|over|out|there))? (?i:on|at|in|about)? ?((?:\d+ )?(?:{_NAME} ){{1,2}}(?:Street|Avenue|Road|Lane|Drive|Boulevard|Court|Circle|Terrace|Way|Place|Trail|Row|Alley|Heights)|(?<=on )(?:\d+ )?{_NAME})\b"
+)
 _SIDES: Final = re.compile(
     r"\b(?:the\s+)?(?:north|south|east|west|northeast|northwest|southeast|southwest)(?:ern)?[- ]?(?:side|end)\b(?:\s+of\s+(?:town|the city))?"
     r"|\b(?:downtown|midtown|uptown|the suburbs|the burbs)\b(?!\s+(?:is|was) (?:good|fine))",
@@ -243,14 +256,19 @@ def places_in(text: str) -> list[Place]:
     cased = sum(c.isupper() for c in text) > 0 and bool(re.search(r"[a-z].*[A-Z]|^[A-Z]", text))
     found = [Place(m.group(), m.start(), m.end()) for m in _SIDES.finditer(text) if _side_is_place(text, m)]
     found += [Place(m.group(), m.start(), m.end()) for m in _ORDINAL_STREET.finditer(text)]
-    found += [*_known(text), *_plain_kinds(text), *_plain_names(text)]
-    if cased:
-        found += [*_cased_kinds(text), *_cased_names(text)]
+    found += [*_known(text), *_plain_kinds(text)]
+    found += [*_cased_kinds(text), *_cased_names(text)] if cased else _plain_names(text)
     kept: list[Place] = []
     for place in sorted(found, key=lambda p: (-(p.end - p.start), p.start)):
         if all(place.end <= other.start or place.start >= other.end for other in kept):
             kept.append(place)
     return sorted(kept, key=lambda p: p.start)
+
+
+def home_in(text: str) -> str:
+    """The street of the home that the words are about ("the ranch on Tilden Court"); "" for none."""
+    match = _HOME_ON.search(text)
+    return match[1] if match is not None else ""
 
 
 def _side_is_place(text: str, match: re.Match[str]) -> bool:
@@ -325,6 +343,8 @@ def _cased_names(text: str) -> list[Place]:
         if not (_LEAD.search(before) or _THE_AREA.match(text[max(0, start - 4) :])):
             continue
         name = " ".join(words)
+        if len(words) == 1 and (_PERSON_BEFORE.search(before) or _PERSON_BEHIND.match(text[start + len(name) :])):
+            continue
         if re.search(r"\b(?:i'm|this is|name is|name's|it's|talk(?:ed|ing)? to|spoke (?:to|with)|with|from my)\s*$", before, re.I):
             continue
         found.append(Place(name, start, start + len(name)))

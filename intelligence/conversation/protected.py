@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from intelligence.conversation.card_head import card_head, chance_of
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance import PARTIAL_EXTRA, spans
 from intelligence.conversation.compliance_rules import columns, neutral
@@ -17,6 +18,10 @@ from intelligence.conversation.turns import Conversation, Finding, Reading
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "protected.npz"
 _SURE_PARTIAL: Final = (0.9, 0.95)  # least and most that half a sentence needs; "I want the girls" begins many
+# Of the model that reads the turn behind what the agent said: below, the words are about something else; above, it is heard there alone.
+_UNLIKELY: Final = 0.08
+_LIKELY: Final = 0.6
+_LIKELY_PARTIAL: Final = 0.9
 SOURCE: Final = "42 U.S.C. 3604(a) and (c); 24 CFR 100.70, 100.75; NAR Code of Ethics, Article 10"
 _WHY: Final = {
     "safety": "asks for a verdict on safety: a public map answers it, you do not",
@@ -58,7 +63,16 @@ class ProtectedQuestionDetector:
         bars = np.clip(self._head.thresholds + PARTIAL_EXTRA, *_SURE_PARTIAL) if turn.growing else self._head.thresholds
         over = np.where(table >= bars, table, 0.0)
         row, column = np.unravel_index(int(np.argmax(over)), over.shape)
-        if over[row, column] <= 0.0:
+        confidence, rule = float(over[row, column]), self._rule
+        if reading.in_context is not None:
+            head = card_head()
+            chance = chance_of("neutral_answer", head.margins(reading.in_context)["neutral_answer"])
+            if confidence > 0.0 and chance < _UNLIKELY:
+                return []  # words of such a question, in a turn that behind what the agent said asks none
+            if confidence <= 0.0 and chance >= (_LIKELY_PARTIAL if turn.growing else _LIKELY):
+                row, column = np.unravel_index(int(np.argmax(table)), table.shape)
+                confidence, rule = chance, head.rule
+        if confidence <= 0.0:
             return []
         about = self._head.labels[int(column)]
         return [
@@ -69,9 +83,9 @@ class ProtectedQuestionDetector:
                 texts[int(row)],
                 turn.start_ms,
                 turn.end_ms,
-                round(float(table[row, column]), 3),
+                round(confidence, 3),
                 _WHY[about],
-                self._rule,
+                rule,
                 SOURCE,
                 turn.utterance,
                 turn.partial,

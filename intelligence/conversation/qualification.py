@@ -8,10 +8,12 @@ from typing import Final
 from intelligence.conversation.amounts import amounts_in
 from intelligence.conversation.answers import DEBT, answers_in, asked_for, lives_now, lives_there, reason_asked, says_yes
 from intelligence.conversation.people import relations_in
+from intelligence.conversation.places import home_in
 from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
 _ORDER: Final = ("motivation", "timeframe", "price", "decision_makers", "financing", "location", "agency", "appointment")
+_OPENING: Final = 10  # turns in which the agent says which home the call is about
 _FOUND_ITS_FEET: Final = 8  # turns before the coach suggests a question: the opening belongs to the two of them
 _BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_call", "commitment_refused"})  # answer these first
 _WEIGHT: Final = {"budget": 3, "asking": 2, "offer": 1}  # which amount is the price of the sheet; others are not
@@ -81,6 +83,8 @@ class QualificationSheet:
             return []
         self._turns += 1
         if turn.speaker == "agent":
+            if self._turns <= _OPENING and "location" not in self.slots and (home := home_in(turn.text)):
+                self._join("location", [home], turn, surety(turn, home))
             self._lived = lives_now(turn.text)
             self._reason = reason_asked(turn.text)
             if (slot := asked_for(turn.text)) is not None:
@@ -135,9 +139,10 @@ class QualificationSheet:
             self._fill("decision_makers", names, ", ".join(names), turn, surety(turn, " ".join(names)))
 
     def _timeframe(self, value: Json, shown: str, turn: Turn, sure: float) -> None:
-        """An answer to the agent's question before words of moving before any other time (a baby's, a contract's); the newest of the same kind."""
+        """An answer to the agent's question before words of moving before any other time (a baby's, a contract's); of those the first, of answers the newest."""
         weight = 2 if self._question == "timeframe" else 1 if _MOVES.search(turn.text) else 0
-        if weight >= self._timeframe_weight and self._fill("timeframe", value, shown, turn, sure):
+        first = "timeframe" not in self.slots
+        if (first or weight == 2 or weight > self._timeframe_weight) and self._fill("timeframe", value, shown, turn, sure):
             self._timeframe_weight = weight
 
     def _price(self, amount: Mapping[str, Json], turn: Turn) -> None:

@@ -93,7 +93,7 @@ class SignalDetector:
             if said is None:
                 continue  # an amount or a date that nobody can point at is none
             if margins and label in _CARDS:
-                said = {**said, "chance": round(chance_of(margins[_CARDS[label]]), 3)}
+                said = {**said, "chance": round(chance_of(_CARDS[label], margins[_CARDS[label]]), 3)}
             found.append(
                 Finding(
                     "signal", label, turn.speaker, reading.sentences[best], turn.start_ms, turn.end_ms, round(confidence, 3),

@@ -1,15 +1,21 @@
-"""Where the conversation stands: from the findings of each turn, and from how an agent leads from one stage to the next."""
+"""Where the conversation stands: from the findings of each turn and how an agent leads from one stage to the next, and, where it reads
+along, from what the model of whole turns hears."""
 
 import re
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from intelligence.conversation.answers import asked_for
 from intelligence.conversation.appointments import meeting_in
+from intelligence.conversation.card_head import stage_head
 from intelligence.conversation.turns import Conversation, Finding, Reading
 
 STAGES: Final = ("opening", "discovery", "presentation", "objection_handling", "negotiation", "closing", "wrap_up")
 _OPENING: Final = 4  # turns: greetings, who calls and whether it may be recorded
 _SURE: Final = 0.7  # what is less sure moves no stage
+_TAKEN_UP: Final = 0.8  # how sure the stage is of a call that goes on after a break
 _FEET: Final = 6  # before so many turns nobody says goodbye
 _FAREWELL: Final = re.compile(
     r"\b(?:bye|goodbye|take care|talk (?:to you |with you )?(?:soon|then|later)|have a (?:good|great|nice|wonderful)|see you (?:then|there|on \w+|\w+day)"
@@ -40,6 +46,8 @@ class StageTracker:
         self._told = "opening"
         self._turns = 0
         self._objected = False  # in the prospect's last turn
+        self._moved = False  # by this turn
+        self._belief: NDArray[np.float64] | None = None
 
     def changed(self) -> tuple[str, str] | None:
         """(stage, why) when it changed since the last call of this method."""
@@ -52,17 +60,34 @@ class StageTracker:
         """The stage of a call that goes on after a break."""
         self.stage = self._told = stage
         self._turns = _FEET
+        self._belief = np.array([_TAKEN_UP if each == stage else (1 - _TAKEN_UP) / (len(STAGES) - 1) for each in STAGES])
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
         turn = reading.turn
         if turn.partial or not turn.text:
             return []
         self._turns += 1
+        before, self._moved = (self.stage, self.why), False
         if turn.speaker == "prospect":
             self._hear_prospect(turn.text, so_far.fresh)
         elif turn.speaker == "agent":
             self._hear_agent(turn.text)
+        if reading.in_context is not None:
+            self._weigh(reading, before)
         return []
+
+    def _weigh(self, reading: Reading, before: tuple[str, str]) -> None:
+        """The model's word on the stage, with what findings and words spoke for just now as one witness of two."""
+        assert reading.in_context is not None
+        head, by_agent = stage_head(), reading.turn.speaker == "agent"
+        told = [self.stage] if self._moved else []
+        self._belief = head.next(self._belief, reading.in_context, self._turns - 1, agent=by_agent, told=told)
+        best = int(np.argmax(self._belief))
+        if head.stages[best] in told:
+            return
+        self.stage, self.why = before
+        if head.stages[best] != self.stage:
+            self.stage, self.why = head.stages[best], f"sounds like it ({self._belief[best]:.0%}): “{reading.sentences[0]}”"
 
     def _hear_prospect(self, text: str, findings: list[Finding]) -> None:
         labels = {f.label for f in findings}
@@ -105,4 +130,4 @@ class StageTracker:
             self._move("discovery", f"asks “{match.group()}”")
 
     def _move(self, stage: str, why: str) -> None:
-        self.stage, self.why = stage, why
+        self.stage, self.why, self._moved = stage, why, True

@@ -71,6 +71,7 @@ class WrongFact:
     say: str
     right: str
     confidence: float = 0.8
+    source: str = ""  # "calendar": where the figures are from that nobody said
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,19 +228,19 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
             yield _Named("amount", exact, f"${exact:,}", amount.start, amount.end)
     for match in _BEDROOMS.finditer(text):
         count = int(match[1]) if match[1].isdigit() else _UNITS.index(match[1].lower()) + 1
-        yield _Named("bedrooms", count, f"{_UNITS[count - 1]} bedrooms", match.start(), match.end())
+        yield _Named("bedrooms", count, match.group(), match.start(), match.end())
     if today is not None:
         for spot in spots_in(text, today):
             if spot.first == spot.last and re.search(r"\d|" + "|".join(MONTHS), text[spot.start : spot.end], re.I):
                 value = spot.first.month * 100 + spot.first.day
-                yield _Named("date", value, f"{spot.first:%B} {spot.first.day}", spot.start, spot.end)
+                yield _Named("date", value, text[spot.start : spot.end], spot.start, spot.end)
     for kind, pattern in (("month", _MONTH), ("day", _DAY)):
         for match in pattern.finditer(text):
             yield _Named(kind, match[1].lower(), match[1].capitalize(), match.start(), match.end())
     for match in _CLOCK.finditer(text):
         hour = int(match[1]) if match[1].isdigit() else _HOURS.index(match[1].lower()) + 1
         minute = int(match[2] or _MINUTES.get((match[3] or "").lower(), 0))
-        yield _Named("clock", hour * 60 + minute, f"{hour}:{minute:02d}", match.start(), match.end())
+        yield _Named("clock", hour * 60 + minute, match.group(), match.start(), match.end())
     for match in _NAMED.finditer(text):
         yield _Named("name", match[2].lower(), match[2], match.start(), match.end(), of=match[1].lower())
     for match in _STREET.finditer(text):
@@ -262,13 +263,13 @@ def _off_the_calendar(text: str, today: date) -> WrongFact | None:
                     f"{shown}, not a {weekday[1].capitalize()}",
                     f"Sorry, let me check the calendar: {shown}. Which day works for you?",
                 )
-                return WrongFact(text[weekday.start() : match.end()], why, say, near[0].isoformat(), 0.9)
+                return WrongFact(text[weekday.start() : match.end()], why, say, near[0].isoformat(), 0.9, "calendar")
         if (holiday := _HOLIDAY.search(re.sub(rf"(?:{'|'.join(MONTHS)}) (?:the )?$", "", before, flags=re.I))) is not None:
             right = next((s.first for s in spots_in(holiday[1], today)), None)
             if right is not None and (right.day != day or (month and MONTHS[right.month - 1] != month[1].lower())):
                 shown = f"{holiday[1]} is {right:%B} {right.day}"
                 say = f"Sorry, let me check the calendar: {shown}."
-                return WrongFact(text[holiday.start() : match.end()], shown, say, right.isoformat(), 0.9)
+                return WrongFact(text[holiday.start() : match.end()], shown, say, right.isoformat(), 0.9, "calendar")
     return None
 
 

@@ -2,21 +2,24 @@
 
 The layers of the second model of objections (voice/models/data/objections-layers.onnx, the first of its two sets) are trained further on
 the annotated calls of intelligence/conversation/data/calls: what the other side said last, and the turn; for the prospect's turns the
-objections and the kinds of card they raise, for the agent's the slips. Sentences that stand alone (objections, slips, signals) come in
-between, so that what is rare in calls is not forgotten. Two rounds, half an hour of two cores; wants ``pip install '.[train]'``.
+objections and the kinds of card they raise, for the agent's the slips, for both the stage of the call. Sentences that stand alone
+(objections, slips, signals) come in between, so that what is rare in calls is not forgotten. Two rounds, an hour of two cores; wants ``pip install '.[train]'``.
 
+``--further`` begins with the layers and the head that are shipped instead, and takes one round of so many epochs: for calls that have
+come since.
 ``--hold`` leaves the calls whose names begin with these letters out of it and notes what is said of them in build/moments.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import random
 import sys
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +29,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everybody gives it
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from sklearn.linear_model import LogisticRegression
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS  # noqa: E402  the path is set above
+from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS, place_in_call  # noqa: E402  the path is set above
 from intelligence.conversation.classifier import write_checked  # noqa: E402
+from intelligence.conversation.stages import STAGES  # noqa: E402
 from scripts.training import compliance  # noqa: E402
 from scripts.training.calls import FOLDER  # noqa: E402
 from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
@@ -40,9 +45,11 @@ from scripts.training.objections_second import LAYERS, SCALE, SMOOTH, Model, Pac
 KEPT: Final = ROOT / "build" / "moments"
 FILE: Final = LAYERS.parent / "moments-layers.onnx"
 OBJECTIONS: Final = tuple(tomllib.loads((WEIGHTS.parent.parent / "taxonomy.toml").read_text())["objections"])
-CARDS: Final = ("close_now", "empathy", "let_them_talk", "neutral_answer")
+CARDS: Final = ("close_now", "empathy", "let_them_talk", "neutral_answer", "market_fact", "missing_question")
 LABELS: Final = (*OBJECTIONS, *CARDS, "any", *compliance.SLIPS, "slip")
 HEARD: Final = len(OBJECTIONS) + len(CARDS) + 1  # of the labels, so many are of a prospect's turn, the others of an agent's
+STAGE: Final = 0.3  # what the stage of a turn weighs beside its labels
+STAGE_C: Final = 0.1
 ALONE: Final = 0.7  # what a sentence that stands alone weighs beside a turn of a call
 UNSURE: Final = 0.7  # and a turn that its author marked neither way
 # What a sentence of signals_*.txt, prospect.txt and protected_one.txt says of the cards.
@@ -61,6 +68,7 @@ class Round:
 
 
 ROUNDS: Final = (Round(4, 1200, 900, 0, 0, 2e-3), Round(4, 800, 700, 900, 4, 4e-3))
+FURTHER: Final = Round(4, 800, 700, 900, 3, 1e-3)
 BATCH: Final = 32
 
 
@@ -73,6 +81,7 @@ class Row:
     wanted: NDArray[np.float32]
     weight: NDArray[np.float32]
     agent: bool = False
+    stage: int = -1  # of STAGES; -1: not known
 
 
 def column(name: str) -> int:
@@ -92,6 +101,7 @@ def rows_of(call: dict[str, Any]) -> list[Row]:
     for moment in call["coach"]["speak"]:
         cards.setdefault(moment["turn"], set()).add(moment["kind"])
     silent = {moment["turn"] for moment in call["coach"]["silent"]}
+    stages = {n: STAGES.index(part["stage"]) for part in call["stages"] for n in range(part["from"], part["to"] + 1)}
     said: dict[str, str] = {}
     rows = []
     for number, turn in enumerate(call["turns"]):
@@ -99,7 +109,8 @@ def rows_of(call: dict[str, Any]) -> list[Row]:
         words = " ".join(turn["text"].split()[:OWN_WORDS])
         before = " ".join(said.get("prospect" if agent else "agent", "").split()[-BEFORE_WORDS:])
         said[turn["speaker"]] = turn["text"]
-        rows.append(Row(before, words, *(_slip(turn, kinds) if agent else _heard(turn, kinds, number in silent)), agent))
+        labels = _slip(turn, kinds) if agent else _heard(turn, kinds, number in silent)
+        rows.append(Row(before, words, *labels, agent, stages.get(number, -1)))
     return rows
 
 
@@ -168,7 +179,7 @@ def epoch_of(turns: list[Row], others: dict[str, list[Row]], round_: Round, dice
     single += halves(others["slips"], round_.slips, dice) + halves(others["signals"], round_.signals, dice)
     for row in single:
         before = dice.choice(quiet[row.agent]) if dice.random() < 0.5 else ""
-        versions.append(Row(before, version(row.text, "", dice), row.wanted, row.weight))
+        versions.append(replace(row, before=before, text=version(row.text, "", dice)))
     return versions
 
 
@@ -185,7 +196,7 @@ def shown(row: Row, dice: random.Random) -> Row:
         before = ""
     elif chance < 0.4:
         before = as_heard(before, dice) or before
-    return Row(before, version(text, "", dice), row.wanted, weight)
+    return replace(row, before=before, text=version(text, "", dice), weight=weight)
 
 
 class InContext(Model):
@@ -194,14 +205,32 @@ class InContext(Model):
     def margins_of(self, rows: list[Row]) -> Numbers:
         return self.margins([(row.before, row.text) for row in rows])  # type: ignore[arg-type]  # the tokenizer takes pairs as well
 
+    def vectors_of(self, rows: list[Row]) -> NDArray[np.float32]:
+        """Unit vectors, shape (n, 384)."""
+        self.eval()
+        out = np.zeros((len(rows), 384), np.float32)
+        order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text))
+        with torch.inference_mode():
+            for at in range(0, len(rows), 64):
+                some = order[at : at + 64]
+                coded = self.tokenizer.encode_batch([(rows[r].before, rows[r].text) for r in some])
+                ids = torch.tensor([c.ids for c in coded])
+                out[some] = self.encoder(self.words(ids), torch.tensor([c.attention_mask for c in coded], dtype=torch.float32)).numpy()
+        return out
 
-def learnt(turns: list[Row], seed: int) -> InContext:
+
+def learnt(turns: list[Row], seed: int, *, further: int) -> InContext:
     torch.set_num_threads(os.cpu_count() or 2)
     torch.manual_seed(seed)
     dice, noise, others = random.Random(seed), np.random.default_rng(seed), alone()
-    model = InContext(minilm(), len(LABELS) - 1)
-    model.encoder.load_state_dict(first_layers(), strict=False)
-    for round_ in ROUNDS:
+    model = InContext(minilm(), len(LABELS) + len(STAGES) - 1)
+    if further:
+        with np.load(WEIGHTS) as held, torch.no_grad():
+            for label, weights, bias in zip(held["labels"], held["weights"] / SCALE, held["bias"], strict=True):
+                at = (*LABELS, *STAGES).index(str(label))
+                model.head.weight[at], model.head.bias[at] = torch.tensor(weights), torch.tensor(bias)
+    model.encoder.load_state_dict(layers_of(FILE, "") if further else layers_of(LAYERS, "encoders.0."), strict=False)
+    for round_ in (replace(FURTHER, epochs=further),) if further else ROUNDS:
         pace: Pace | None = None
         for epoch in range(round_.epochs):
             model.train()
@@ -214,16 +243,19 @@ def learnt(turns: list[Row], seed: int) -> InContext:
             for batch in batches:
                 aim = torch.tensor(np.stack([rows[r].wanted for r in batch])) * (1 - 4 * SMOOTH) + SMOOTH
                 margins = model([(rows[r].before, rows[r].text) for r in batch])  # type: ignore[list-item]  # as above
-                lost = F.binary_cross_entropy_with_logits(margins, aim, reduction="none")
+                lost = F.binary_cross_entropy_with_logits(margins[:, : len(LABELS)], aim, reduction="none")
                 loss = (lost * torch.tensor(np.stack([rows[r].weight for r in batch]))).sum(1).mean()
+                stages = torch.tensor([rows[r].stage for r in batch])
+                lost = F.cross_entropy(margins[:, len(LABELS) :], stages, reduction="sum", ignore_index=-1)
+                loss = loss + STAGE * lost / len(batch)
                 total += pace.step(loss)
             print(f"epoch {epoch} of {len(rows)} rows, loss {total / len(batches):.3f}, {time.monotonic() - began:.0f} s", flush=True)
     return model
 
 
-def first_layers() -> dict[str, torch.Tensor]:
-    """The first of the two sets of layers of the second model of objections, read out of the file that is shipped."""
-    graph = onnx.load(str(LAYERS)).graph
+def layers_of(file: Path, first: str) -> dict[str, torch.Tensor]:
+    """Layers as they stand in a file that is shipped; those whose names begin with ``first``."""
+    graph = onnx.load(str(file)).graph
     held = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     made = {
         node.output[0]: held[f"{node.output[0]}_q"].astype(np.float32) * held[f"{node.output[0]}_s"]
@@ -231,7 +263,6 @@ def first_layers() -> dict[str, torch.Tensor]:
         if node.op_type == "Mul" and f"{node.output[0]}_q" in held
     }
     by = {output: node for node in graph.node for output in node.output}
-    first = "encoders.0."
     layers = {name.removeprefix(first): array for name, array in held.items() if name.startswith(first)}
     for node in (node for node in graph.node if node.op_type == "Add"):
         for bias, product in (node.input, node.input[::-1]):
@@ -240,7 +271,26 @@ def first_layers() -> dict[str, torch.Tensor]:
     return {name: torch.tensor(np.array(array)) for name, array in layers.items()}
 
 
-def write(model: InContext) -> None:
+def stages_of(model: InContext, calls: list[list[Row]]) -> dict[str, NDArray[np.float32]]:
+    """The stages' head, over the vectors that the layers give now; which stage follows which; what share of the turns each has."""
+    vectors = model.vectors_of([row for rows in calls for row in rows])
+    places = np.stack([place_in_call(number, agent=row.agent) for rows in calls for number, row in enumerate(rows)])
+    said = np.array([row.stage for rows in calls for row in rows])
+    fitted = LogisticRegression(C=STAGE_C, max_iter=1000).fit(np.hstack([vectors * SCALE, places])[said >= 0], said[said >= 0])
+    weights = fitted.coef_.copy()
+    weights[:, : vectors.shape[1]] *= SCALE
+    moves, shares = np.full((len(STAGES), len(STAGES)), 0.5), np.ones(len(STAGES))
+    for rows in calls:
+        for before, row in itertools.pairwise(rows):
+            moves[before.stage, row.stage] += before.stage >= 0 and row.stage >= 0
+        np.add.at(shares, [row.stage for row in rows if row.stage >= 0], 1)
+    shares /= shares.sum()
+    moves = 0.9 * moves / moves.sum(1, keepdims=True) + 0.1 * shares  # a call jumps more often than these do
+    held = {"stage_weights": weights, "stage_bias": fitted.intercept_, "moves": moves, "shares": shares}
+    return {name: array.astype(np.float32) for name, array in held.items()}
+
+
+def write(model: InContext, calls: list[list[Row]]) -> None:
     layers = exported(model.encoder)
     FILE.write_bytes(layers)
     digest = hashlib.sha256(layers).hexdigest()
@@ -248,29 +298,33 @@ def write(model: InContext) -> None:
     write_checked(
         WEIGHTS,
         labels=np.array(LABELS),
-        weights=(model.head.weight.detach().numpy() * SCALE).astype(np.float32),
-        bias=model.head.bias.detach().numpy(),
+        weights=(model.head.weight.detach().numpy()[: len(LABELS)] * SCALE).astype(np.float32),
+        bias=model.head.bias.detach().numpy()[: len(LABELS)],
         layers=np.frombuffer(bytes.fromhex(digest), np.uint8),
+        stages=np.array(STAGES),
+        **stages_of(model, calls),
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--hold", default="", metavar="LETTERS")
+    parser.add_argument("--further", type=int, default=0, metavar="EPOCHS")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     calls = {file.stem: json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))}
     held = {name: rows_of(call) for name, call in calls.items() if chosen.hold and name[0] in chosen.hold}
-    model = learnt([row for name, call in calls.items() if name not in held for row in rows_of(call)], chosen.seed)
+    model = learnt([row for name, call in calls.items() if name not in held for row in rows_of(call)], chosen.seed, further=chosen.further)
     torch.save({name: tensor for name, tensor in model.state_dict().items() if name != "words.weight"}, KEPT / "moments.pt")
     if held:
         away = [row for rows in held.values() for row in rows]
         margins, wanted = model.margins_of(away), np.stack([row.wanted for row in away])
-        np.savez(KEPT / "held.npz", margins=margins, wanted=wanted, weight=np.stack([row.weight for row in away]))
+        weight, stage = np.stack([row.weight for row in away]), np.array([row.stage for row in away])
+        np.savez(KEPT / "held.npz", margins=margins, wanted=wanted, weight=weight, stage=stage)
     if chosen.write:
-        write(model)
+        write(model, [rows_of(call) for call in calls.values()])
 
 
 if __name__ == "__main__":

@@ -410,6 +410,13 @@ def test_a_figure_without_a_source_is_not_shown() -> None:
     assert labels(coach.feed([wrong], {}, 2000)) == ["wrong_fact"]
 
 
+def test_the_calendar_is_a_source() -> None:
+    """Nobody named the right date; the calendar holds it."""
+    values = {"say": "Sorry, let me check the calendar: March 7 is a Saturday.", "source": "calendar"}
+    wrong = Finding("moment", "wrong_fact", "agent", "q", 0, 900, 0.9, "w", "r", utterance="a0", values=values)
+    assert labels(policy().feed([wrong], {}, 1000)) == ["wrong_fact"]
+
+
 def test_a_card_that_breaks_a_rule_is_not_shown() -> None:
     """Our own words obey our own rules, after their slots are filled as well."""
     playbook = load()

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS, card_head, chance_of, in_context, load_card_head
+from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS, card_head, chance_of, in_context, load_heads
 from intelligence.conversation.classifier import write_checked
 from intelligence.conversation.compliance import ComplianceDetector
 from intelligence.conversation.moments import MomentDetector
 from intelligence.conversation.objections import ObjectionDetector
+from intelligence.conversation.protected import ProtectedQuestionDetector
+from intelligence.conversation.stages import STAGES, StageTracker
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
 from voice.models.trained import TrainedVectors
@@ -78,7 +80,7 @@ def judged(vectors: SentenceVectors, whole: TrainedVectors, before: str, text: s
     turn, sentences = Turn(speaker, text), sentences_of(text)  # type: ignore[arg-type]  # as above
     reading = Reading(turn, sentences, vectors.embed(list(sentences)), in_context=whole.embed([(before, text)])[0])
     found: list[Finding] = []
-    for detector in (ObjectionDetector(), ComplianceDetector(), MomentDetector()):
+    for detector in (ObjectionDetector(), ComplianceDetector(), ProtectedQuestionDetector(), MomentDetector()):
         so_far = Conversation(fresh=list(found))
         found += detector.feed(reading, so_far)
         assert all(f.quote for f in found)
@@ -91,7 +93,7 @@ def test_what_no_sentence_says_alone_is_heard_in_its_context(vectors: SentenceVe
     alone = Reading(Turn("prospect", text), sentences_of(text), vectors.embed(list(sentences_of(text))))
     assert "commission" not in {f.label for f in ObjectionDetector().feed(alone, Conversation())}
     found = {f.label: f for f in judged(vectors, whole, before, text) if f.family == "objection"}
-    chance = chance_of(margin(whole, before, text, "commission"))
+    chance = chance_of("commission", margin(whole, before, text, "commission"))
     assert found["commission"].values["chance"] == pytest.approx(chance, abs=0.01)
     assert found["commission"].values["in_context"] is True
     assert found["commission"].rule == card_head().rule
@@ -107,12 +109,78 @@ def test_lawful_words_that_sound_like_a_slip_are_none(vectors: SentenceVectors, 
     assert "guarantee" in {f.label for f in slip}
 
 
+@pytest.mark.parametrize(
+    ("speaker", "before", "text", "label"),
+    [
+        ("prospect", "I pulled the sales around you.", "What are they getting for these, the last few months?", "market_named"),
+        ("prospect", "It's the brick one on the corner.", "So when could we get inside? Tomorrow, even?", "buying_signal"),
+        (
+            "prospect",
+            "Take your time with it.",
+            "I lie awake over this, honestly. What if I lose the job and we can't pay?",
+            "fear_or_pressure",
+        ),
+        ("prospect", "Any street you like better?", "And who lives on it, is it folks like us, or not so much?", "protected_question"),
+        ("agent", "And if it just sits there?", "It won't. It'll be sold in two weeks, you have my word on that.", "guarantee"),
+    ],
+)
+def test_cards_that_a_whole_turn_raises(
+    vectors: SentenceVectors, whole: TrainedVectors, speaker: str, before: str, text: str, label: str
+) -> None:
+    """The moment is found in its words and its context; small talk in the same place finds none of them."""
+    assert label in {f.label for f in judged(vectors, whole, before, text, speaker=speaker)}
+    small = judged(vectors, whole, before, "The dog is asleep on my foot, so I can't get up.", speaker=speaker)
+    assert label not in {f.label for f in small}
+
+
+def test_the_stage_is_heard_turn_by_turn(whole: TrainedVectors) -> None:
+    """Greeting, needs, an objection, a time, goodbye: the stage follows; a call that is taken up again stands where it stood."""
+    tracker, so_far, path = StageTracker(), Conversation(), []
+    for speaker, text in (
+        ("agent", "Hi, this is Ana with Harbor Realty. Is it okay if I record this?"),
+        ("prospect", "Sure, that's fine."),
+        ("agent", "What has you thinking about a move?"),
+        ("prospect", "We've got a baby coming and we're out of bedrooms."),
+        ("agent", "How soon would you like to be in?"),
+        ("prospect", "By June, before he's born."),
+        ("agent", "And where have you been looking?"),
+        ("prospect", "Maple Ridge, mostly."),
+        ("agent", "There's one on Alder at three ninety, four bedrooms, a fenced yard."),
+        ("prospect", "Three ninety is too much for that street, honestly."),
+        ("agent", "What would feel right to you for it?"),
+        ("prospect", "I don't know, we're stretched as it is."),
+        ("agent", "Would Saturday at ten work to walk through it?"),
+        ("prospect", "Saturday at ten works."),
+        ("agent", "Great. I'll send you the address tonight. Talk soon, bye now."),
+    ):
+        turn = Turn(speaker, text)  # type: ignore[arg-type]  # as above
+        pair = in_context(turn, so_far)
+        assert pair is not None
+        objects = "too much" in text or "stretched" in text
+        so_far.fresh = [Finding("objection", "price", "prospect", text, 0, 0, 0.9, "", "")] if objects else []
+        tracker.feed(Reading(turn, sentences_of(text), np.zeros((1, 384), np.float32), in_context=whole.embed([pair])[0]), so_far)
+        so_far.add(turn, [])
+        path.append(tracker.stage)
+    assert path[0] == "opening"
+    assert path[5] == path[7] == "discovery"
+    assert path[9] in ("presentation", "objection_handling")
+    assert path[11] == "objection_handling"
+    assert path[13] == "closing"
+    assert path[-1] in ("closing", "wrap_up")
+    assert tracker.changed() is not None
+    taken_up = StageTracker()
+    taken_up.restore("negotiation")
+    assert (taken_up.stage, taken_up.changed()) == ("negotiation", None)
+    assert set(STAGES) >= set(path)
+
+
 def test_a_head_of_other_layers_is_refused(tmp_path: Path) -> None:
     """Weights and layers belong together, by the layers' hash."""
     head = card_head()
     file = tmp_path / "moments.npz"
-    write_checked(file, labels=np.array(head.labels), weights=head.weights, bias=head.bias, layers=np.zeros(32, np.uint8))
+    with np.load(WEIGHTS) as held:
+        write_checked(file, **{**held, "layers": np.zeros(32, np.uint8)})
     with pytest.raises(WeightsRefused, match="other layers"):
-        load_card_head(file)
+        load_heads(file)
     assert dataclasses.replace(head, digest="0123456789").rule == "moments-model@01234567"
-    assert load_card_head(WEIGHTS).labels == head.labels
+    assert load_heads(WEIGHTS)[0].labels == head.labels

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from intelligence.conversation.places import places_in
 from intelligence.conversation.qualification import QualificationSheet, Slot
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Speaker, Turn, TurnWord
 
@@ -78,13 +79,17 @@ def test_a_short_answer_fills_what_was_asked() -> None:
         ("We haven't talked to a lender yet.", "not yet pre-approved"),
         ("It would be all cash.", "cash"),
         ("We'd have to sell our house first.", "must sell first"),
+        ("I can't buy anything until that one's sold.", "must sell first"),
+        ("There's a letter from our bank, good through May.", "pre-approved"),
+        ("Twenty percent down, and the bank does the rest.", "a down payment"),
+        ("The letter carrier leaves it on the porch.", None),
     ],
 )
-def test_financing_is_read_from_speech(text: str, value: str) -> None:
+def test_financing_is_read_from_speech(text: str, value: str | None) -> None:
     """How they mean to pay is told from their own words."""
     sheet = QualificationSheet()
     say(sheet, text)
-    assert sheet.slots["financing"].value == value
+    assert (sheet.slots["financing"].value if "financing" in sheet.slots else None) == value
 
 
 def test_a_question_waits_for_the_right_moment() -> None:
@@ -156,6 +161,42 @@ def test_what_was_asked_tells_what_is_meant(question: str, text: str, slot: str,
     say(sheet, question, "agent")
     say(sheet, text)
     assert (sheet.slots[slot].value if slot in sheet.slots else None) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "home"),
+    [
+        ("Hi Dana, you asked about the bungalow on Sorrel Street.", "Sorrel Street"),
+        ("I'm calling about the house for sale at 14 Tilden Court.", "14 Tilden Court"),
+        ("Returning your message about the duplex on Ferris.", "Ferris"),
+        ("This is Ana with Lane Street Realty, is now a good time?", None),
+    ],
+)
+def test_the_home_that_the_agent_calls_about_is_the_location(text: str, home: str | None) -> None:
+    """Said in the opening; a place that the prospect names stands beside it, and later streets of the agent's are other homes."""
+    sheet = QualificationSheet()
+    say(sheet, text, "agent")
+    assert (sheet.slots["location"].value if home else sheet.slots.get("location")) == home
+    for _ in range(12):
+        say(sheet, "Okay.")
+    say(sheet, "There's a ranch on Birch Lane as well.", "agent")
+    say(sheet, "Or Elm Basin.", found=[signal("location_named", places=["Elm Basin"], sure=1.0)])
+    assert sheet.slots["location"].value == (f"{home}, Elm Basin" if home else "Elm Basin")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("You'd have to get it past Samira.", []),
+        ("It's my uncle's old place, and Peg next door knows the roof.", []),
+        ("There were seventeen of them at the computer.", []),
+        ("We've looked in Elm Basin, mostly.", ["Elm Basin"]),
+        ("we looked at a house in larkfield", ["larkfield"]),
+    ],
+)
+def test_people_and_everyday_words_are_no_places(text: str, places: list[str]) -> None:
+    """One name alone that acts is a person's; where names are written with capitals a word without one is none."""
+    assert [p.name for p in places_in(text)] == places
 
 
 def frame(said: str, days: int) -> Finding:

@@ -86,6 +86,8 @@ def test_a_request_not_to_be_called_is_no_objection(vectors: SentenceVectors) ->
         ("I never expected a call this fast.", False),
         ("I didn't think you people would call again after I told you to stop.", True),
         ("I thought I told you not to call here again.", True),
+        ("The last agent got loud, so I told him to take us off his list.", False),
+        ("I told you people to take us off your list.", True),
     ],
 )
 def test_surprise_at_a_call_is_no_request(vectors: SentenceVectors, text: str, asked: bool) -> None:

@@ -123,7 +123,7 @@ MOMENTS: Final = WeightSet(
     (
         WeightFile(
             "moments-layers.onnx",
-            "58e564bb61fe2526dbabab233c6a077d870eee5cb4433d0c7a2c9a3111fdc4bd",
+            "cc36c72fa6cfc4036ffb6c01dcffabe7d31b243559c5fa69742c744e56bf891f",
             ("voice:models/data/moments-layers.onnx",),
         ),
     ),
