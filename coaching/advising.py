@@ -163,7 +163,7 @@ class Advising:
             events.append(StageChanged(stage=stage[0], why=stage[1], audio_ms=turn.end_ms))
         await self._record.log(*events)
         await self._record.log(*self._suggestions.answered_by(turn, findings, now_ms))
-        await self._record.log(*self._suggestions.retract(turn.utterance, {f.label for f in findings}, now_ms))
+        await self._record.log(*self._suggestions.retract(turn.utterance, findings, now_ms))
         await self._show(self._suggestions.feed(findings, ids, now_ms), stamps)
         asked = self._suggestions.ask(self._sheet.worth_asking(), turn, findings, self._stages.stage, now_ms)
         await self._show(asked, stamps)

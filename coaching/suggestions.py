@@ -39,7 +39,8 @@ _SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few
 # The chance that an objection that was heard is one to answer, where its detector says so; less while the turn grows, whose other
 # sentences are not known yet.
 _LEAST_CHANCE: Final = 0.6
-_LEAST_CHANCE_PARTIAL: Final = 0.7
+_LEAST_CHANCE_PARTIAL: Final = 0.8
+_TURNED_ROUND: Final = 0.25  # below this chance the rest of a sentence has turned an objection round
 _LEAST_CHANCE_SIGNAL: Final = 0.5  # of stress and buying interest
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
 _SURE_SECOND: Final = 0.9  # a second objection in the same breath
@@ -201,8 +202,9 @@ class SuggestionPolicy:
             self._wait(self._card("missing_question", slot, answer, say, 0.7, rule=f"questions/{slot}"), say, now_ms, partial=False)
         return self.tick(now_ms)
 
-    def retract(self, utterance: str, labels: set[str], now_ms: int) -> list[SuggestionChanged]:
+    def retract(self, utterance: str, findings: Sequence[Finding], now_ms: int) -> list[SuggestionChanged]:
         """The final says otherwise than the partial: its cards grey to taken back, and count as false."""
+        labels = {f.label for f in findings if not (isinstance(chance := f.values.get("chance"), float) and chance < _TURNED_ROUND)}
         events = []
         for shown in self._shown.values():
             if not shown.partial or shown.card.utterance != utterance:

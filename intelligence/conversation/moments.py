@@ -67,7 +67,7 @@ _WHY_IN_CONTEXT: Final = {
     "thinking_aloud": "thinks aloud and is not done",
     "market_named": "asks about or cites the market",
 }
-_LIKELY: Final = 0.55
+_LIKELY: Final = 0.8
 _SIGNALS: Final = {"fear_or_pressure": "stress", "buying_signal": "buying_interest"}  # which raise the same card
 _SURE_SIGNAL: Final = 0.8
 

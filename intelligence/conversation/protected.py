@@ -21,7 +21,6 @@ _SURE_PARTIAL: Final = (0.9, 0.95)  # least and most that half a sentence needs;
 # Of the model that reads the turn behind what the agent said: below, the words are about something else; above, it is heard there alone.
 _UNLIKELY: Final = 0.08
 _LIKELY: Final = 0.6
-_LIKELY_PARTIAL: Final = 0.9
 SOURCE: Final = "42 U.S.C. 3604(a) and (c); 24 CFR 100.70, 100.75; NAR Code of Ethics, Article 10"
 _WHY: Final = {
     "safety": "asks for a verdict on safety: a public map answers it, you do not",
@@ -69,7 +68,7 @@ class ProtectedQuestionDetector:
             chance = chance_of("neutral_answer", head.margins(reading.in_context)["neutral_answer"])
             if confidence > 0.0 and chance < _UNLIKELY:
                 return []  # words of such a question, in a turn that behind what the agent said asks none
-            if confidence <= 0.0 and chance >= (_LIKELY_PARTIAL if turn.growing else _LIKELY):
+            if confidence <= 0.0 and chance >= _LIKELY and not turn.growing:
                 row, column = np.unravel_index(int(np.argmax(table)), table.shape)
                 confidence, rule = chance, head.rule
         if confidence <= 0.0:
