@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_HOURS: Final = {
+HOURS: Final = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
-_MINUTES: Final = {"fifteen": 15, "thirty": 30, "forty five": 45, "forty-five": 45, "": 0}
+MINUTES: Final = {"fifteen": 15, "thirty": 30, "forty five": 45, "forty-five": 45, "": 0}
 _DAY: Final = re.compile(
     r"\b(?:(next|this)\s+)?(monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|today|tonight|the day after tomorrow|this weekend|the weekend)\b"
     r"(?:\s+(morning|afternoon|evening|night))?",
@@ -86,8 +86,8 @@ def _clock(text: str, has_day: bool = False) -> str:
             continue
         if text[max(0, match.start() - 1) : match.start()] in ("$", ",", "."):
             continue
-        hour = int(hour_word) if hour_word.isdigit() else _HOURS[hour_word.lower()]
-        minute = int(digits) if digits else _MINUTES.get((words or "").lower(), 0)
+        hour = int(hour_word) if hour_word.isdigit() else HOURS[hour_word.lower()]
+        minute = int(digits) if digits else MINUTES.get((words or "").lower(), 0)
         if past:
             minute = {"half past": 30, "quarter past": 15, "quarter to": 45}[past.lower()]
             hour -= past.lower() == "quarter to"

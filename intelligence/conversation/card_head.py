@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intelligence.conversation.classifier import read_checked
-from intelligence.conversation.turns import Conversation, Turn
+from intelligence.conversation.turns import Conversation, Reading, Turn
 from voice.models import InContext, Vectors
 from voice.models.weights import MOMENTS, WeightsRefused
 
@@ -136,3 +136,8 @@ def card_head() -> CardHead:
 
 def stage_head() -> StageHead:
     return _heads()[1]
+
+
+def margins_in(reading: Reading) -> Mapping[str, float]:
+    """What the model makes of the turn behind what was said before it; empty where no model read that."""
+    return card_head().margins(reading.in_context) if reading.in_context is not None else {}

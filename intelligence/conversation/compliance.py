@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intelligence.conversation.card_head import card_head
+from intelligence.conversation.card_head import margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
@@ -54,7 +54,7 @@ class ComplianceDetector:
         words = [neutral(text) for text in texts]
         table = _judged(self._head, words, vectors)
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
-        margins = card_head().margins(reading.in_context) if reading.in_context is not None else {}
+        margins = margins_in(reading)
         if margins and margins["slip"] < (_LAWFUL_PARTIAL if turn.growing else _LAWFUL):
             return []  # sentences that sound like a slip, in a turn that behind what the other side said is none
         found = []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from intelligence.conversation.card_head import card_head, chance_of
+from intelligence.conversation.card_head import card_head, chance_of, margins_in
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn
 from intelligence.conversation.wrong_facts import NamedFacts
 
@@ -130,12 +130,10 @@ class MomentDetector:
         return [_moment("thinking_aloud", turn, turn.text, "hesitates aloud and trails off", 0.75, values)]
 
     def _in_context(self, reading: Reading, so_far: Conversation) -> list[Finding]:
-        """What the model of whole turns hears behind what the agent said: fear, somebody who leans in, somebody who thinks aloud."""
+        """What the model of whole turns hears behind what the agent said: fear, somebody who leans in or thinks aloud, the market."""
         turn = reading.turn
-        if turn.growing or reading.in_context is None:
+        if turn.growing or not (margins := margins_in(reading)):
             return []
-        head = card_head()
-        margins = head.margins(reading.in_context)
         chances = {label: chance_of(card, margins[card]) for card, label in _CARDS.items()}
         label = max(chances, key=lambda each: chances[each])
         heard = any(f.label == _SIGNALS.get(label) and f.confidence >= _SURE_SIGNAL for f in so_far.fresh)
@@ -144,7 +142,7 @@ class MomentDetector:
         values: dict[str, Json] = {"in_context": True, "chance": round(chances[label], 3)}
         values |= {"agent_broke_in": self._broke_in} if label == "thinking_aloud" else {}
         made = _moment(label, turn, reading.sentences[-1], _WHY_IN_CONTEXT[label], round(chances[label], 3), values)
-        return [replace(made, rule=head.rule)]
+        return [replace(made, rule=card_head().rule)]
 
     # ---- the agent's words
 

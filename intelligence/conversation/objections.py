@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intelligence.conversation.card_head import card_head, chance_of
+from intelligence.conversation.card_head import card_head, chance_of, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
 from intelligence.conversation.objection_second import SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
@@ -134,7 +134,7 @@ class ObjectionDetector:
         bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()
         around = float(table.max(axis=1).mean())
-        margins = card_head().margins(reading.in_context) if reading.in_context is not None else {}
+        margins = margins_in(reading)
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
             passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from intelligence.conversation.card_head import card_head, chance_of
+from intelligence.conversation.card_head import card_head, chance_of, margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance import PARTIAL_EXTRA, spans
 from intelligence.conversation.compliance_rules import columns, neutral
@@ -63,14 +63,13 @@ class ProtectedQuestionDetector:
         over = np.where(table >= bars, table, 0.0)
         row, column = np.unravel_index(int(np.argmax(over)), over.shape)
         confidence, rule = float(over[row, column]), self._rule
-        if reading.in_context is not None:
-            head = card_head()
-            chance = chance_of("neutral_answer", head.margins(reading.in_context)["neutral_answer"])
+        if margins := margins_in(reading):
+            chance = chance_of("neutral_answer", margins["neutral_answer"])
             if confidence > 0.0 and chance < _UNLIKELY:
                 return []  # words of such a question, in a turn that behind what the agent said asks none
             if confidence <= 0.0 and chance >= _LIKELY and not turn.growing:
                 row, column = np.unravel_index(int(np.argmax(table)), table.shape)
-                confidence, rule = chance, head.rule
+                confidence, rule = chance, card_head().rule
         if confidence <= 0.0:
             return []
         about = self._head.labels[int(column)]

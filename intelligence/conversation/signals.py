@@ -16,7 +16,7 @@ import numpy as np
 
 from intelligence.conversation.amounts import Amount
 from intelligence.conversation.appointments import Meeting, agreed, meeting_in
-from intelligence.conversation.card_head import card_head, chance_of
+from intelligence.conversation.card_head import chance_of, margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.people import relations_in
 from intelligence.conversation.signal_cues import Values, columns, values_of_sentences
@@ -76,7 +76,7 @@ class SignalDetector:
         today = date.fromisoformat(so_far.today) if so_far.today else None
         values = values_of_sentences(turn.text, reading.sentences, today or _NO_DATE)
         table = self._head.probabilities(reading.sentences, reading.vectors, columns(reading.sentences, values))
-        margins = card_head().margins(reading.in_context) if reading.in_context is not None else {}
+        margins = margins_in(reading)
         found: list[Finding] = []
         for column, name in enumerate(self._head.labels):
             label = "motivation" if name.startswith(REASON) else name

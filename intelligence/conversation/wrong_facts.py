@@ -12,15 +12,13 @@ from datetime import date
 from typing import Final, TypeAlias
 
 from intelligence.conversation.amounts import amounts_in
+from intelligence.conversation.appointments import HOURS, MINUTES
 from intelligence.conversation.calendar_words import DAYS, MONTHS, nth_days, spots_in
 from intelligence.conversation.people import RELATION_WORDS
 from intelligence.conversation.turns import Conversation, Turn
 
-_UNITS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-_BEDROOMS: Final = re.compile(rf"\b({'|'.join(_UNITS[:6])}|[1-6])[- ](?:bed(?:room)?s?)\b", re.I)
-_HOURS: Final = (*_UNITS, "nine", "ten", "eleven", "twelve")
-_CLOCK: Final = re.compile(rf"\bat ({'|'.join(_HOURS)}|1[0-2]|[1-9])(?::([0-5]\d)|[ -](fifteen|thirty|forty[ -]five))?\b(?![- ](?:hundred|thousand|percent|months?|\w+ty\b|\w+teen\b|one|two|three|four|five|six|seven|eight|nine))", re.I)  # fmt: skip
-_MINUTES: Final = {"fifteen": 15, "thirty": 30, "forty five": 45, "forty-five": 45}
+_BEDROOMS: Final = re.compile(rf"\b({'|'.join(list(HOURS)[:6])}|[1-6])[- ](?:bed(?:room)?s?)\b", re.I)
+_CLOCK: Final = re.compile(rf"\bat ({'|'.join(HOURS)}|1[0-2]|[1-9])(?::([0-5]\d)|[ -](fifteen|thirty|forty[ -]five))?\b(?![- ](?:hundred|thousand|percent|months?|\w+ty\b|\w+teen\b|one|two|three|four|five|six|seven|eight|nine))", re.I)  # fmt: skip
 _DAY: Final = re.compile(rf"\b({'|'.join(DAYS)})s?\b", re.I)
 _MONTH: Final = re.compile(rf"\b({'|'.join(m for m in MONTHS if m not in ('march', 'may'))}|(?-i:March|May))\b", re.I)
 _NAMED: Final = re.compile(
@@ -49,7 +47,7 @@ _THEIR_PLAN: Final = re.compile(
     r"\b(?:since you|with you (?:starting|moving|leaving)|as i heard|you(?:'d| had)? (?:said|mentioned|told me|wanted?|start|need|like|have to be|are|were)|you(?:'re| are| were) (?:starting|moving|thinking|hoping|looking|leaving)|your (?:lease|job|start|closing))\b[^.?!]*$",
     re.I,
 )  # fmt: skip
-_WHOSE: Final = re.compile(r"[.?!]\s+")
+_SENTENCE_ENDS: Final = re.compile(r"[.?!]\s+")
 _BETWEEN: Final = re.compile(rf",? (?:(?:that's|that is|which is) )?(?:the )?(?:(?:{'|'.join(MONTHS)}) (?:the )?)?$", re.I)
 _HOLIDAY: Final = re.compile(
     r"\b((?:labor|memorial|presidents'?|columbus|veterans'?|mother's|father's) day|thanksgiving|christmas|easter|halloween)\b(?:,? (?:which is|that's|is|that is|on))? (?:the )?$",
@@ -204,8 +202,8 @@ def _before(text: str, named: _Named) -> str:
 
 
 def _sentence(text: str, named: _Named) -> str:
-    starts = [m.end() for m in _WHOSE.finditer(text) if m.end() <= named.start]
-    end = next((m.start() + 1 for m in _WHOSE.finditer(text) if m.start() >= named.end - 1), len(text))
+    starts = [m.end() for m in _SENTENCE_ENDS.finditer(text) if m.end() <= named.start]
+    end = next((m.start() + 1 for m in _SENTENCE_ENDS.finditer(text) if m.start() >= named.end - 1), len(text))
     return text[starts[-1] if starts else 0 : end]
 
 
@@ -227,7 +225,7 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
         if exact is not None:
             yield _Named("amount", exact, f"${exact:,}", amount.start, amount.end)
     for match in _BEDROOMS.finditer(text):
-        count = int(match[1]) if match[1].isdigit() else _UNITS.index(match[1].lower()) + 1
+        count = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
         yield _Named("bedrooms", count, match.group(), match.start(), match.end())
     if today is not None:
         for spot in spots_in(text, today):
@@ -238,8 +236,8 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
         for match in pattern.finditer(text):
             yield _Named(kind, match[1].lower(), match[1].capitalize(), match.start(), match.end())
     for match in _CLOCK.finditer(text):
-        hour = int(match[1]) if match[1].isdigit() else _HOURS.index(match[1].lower()) + 1
-        minute = int(match[2] or _MINUTES.get((match[3] or "").lower(), 0))
+        hour = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
+        minute = int(match[2] or MINUTES.get((match[3] or "").lower(), 0))
         yield _Named("clock", hour * 60 + minute, match.group(), match.start(), match.end())
     for match in _NAMED.finditer(text):
         yield _Named("name", match[2].lower(), match[2], match.start(), match.end(), of=match[1].lower())

@@ -213,9 +213,7 @@ class InContext(Model):
         with torch.inference_mode():
             for at in range(0, len(rows), 64):
                 some = order[at : at + 64]
-                coded = self.tokenizer.encode_batch([(rows[r].before, rows[r].text) for r in some])
-                ids = torch.tensor([c.ids for c in coded])
-                out[some] = self.encoder(self.words(ids), torch.tensor([c.attention_mask for c in coded], dtype=torch.float32)).numpy()
+                out[some] = self.encoder(*self.coded([(rows[r].before, rows[r].text) for r in some])).numpy()  # type: ignore[arg-type]  # pairs, as above
         return out
 
 

@@ -157,12 +157,16 @@ class Model(nn.Module):
         self.tokenizer = tokenizer_of(TOKENS)
 
     def forward(self, texts: list[str]) -> torch.Tensor:
+        words, mask = self.coded(texts)
+        with torch.autocast("cpu", torch.bfloat16, enabled=short_floats_pay()):
+            vectors = self.encoder(words, mask)
+            return self.head(F.dropout(vectors * SCALE, DROPPED, self.training)).float()
+
+    def coded(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The words' vectors (n, tokens, 384) and their mask (n, tokens)."""
         coded = self.tokenizer.encode_batch(texts)
         ids = torch.tensor([c.ids for c in coded])
-        mask = torch.tensor([c.attention_mask for c in coded], dtype=torch.float32)
-        with torch.autocast("cpu", torch.bfloat16, enabled=short_floats_pay()):
-            vectors = self.encoder(self.words(ids), mask)
-            return self.head(F.dropout(vectors * SCALE, DROPPED, self.training)).float()
+        return self.words(ids), torch.tensor([c.attention_mask for c in coded], dtype=torch.float32)
 
     def margins(self, texts: list[str]) -> Numbers:
         self.eval()
