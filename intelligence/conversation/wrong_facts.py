@@ -7,7 +7,7 @@ easily mistaken for it, and the agent gives it back ("so that's", "you said", "s
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, TypeAlias
 
@@ -74,7 +74,7 @@ class WrongFact:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A value in a turn. ``of`` is what it is a value of, where there may be several ("son", "Stannard")."""
+    """A value in a turn. ``of`` is what it is a value of, where there may be several ("son", "Stannard"); ``by`` who named it."""
 
     kind: str
     value: Value
@@ -82,13 +82,19 @@ class _Named:
     start: int
     end: int
     of: str = ""
+    by: str = ""
+
+    @property
+    def said(self) -> str:
+        """As the agent would say it."""
+        return f"you said {self.shown}" if self.by == "prospect" else f"it was {self.shown} before"
 
 
 @dataclass(slots=True)
 class NamedFacts:
     """All that was named so far in one call; reads the turns of the conversation that it has not read yet."""
 
-    _all: list[tuple[int, str, _Named]] = field(default_factory=list)  # turn, speaker, what; bounded
+    _all: list[tuple[int, _Named]] = field(default_factory=list)  # turn, what; bounded
     _turns: int = 0
     _last: Turn | None = None
 
@@ -109,23 +115,23 @@ class NamedFacts:
     def _read(self, so_far: Conversation, today: date | None) -> None:
         fresh = list(itertools.takewhile(lambda turn: turn is not self._last, reversed(so_far.turns)))
         for turn in reversed(fresh):
-            self._all += [(self._turns, turn.speaker, named) for named in _named_in(turn.text, today)]
+            self._all += [(self._turns, replace(named, by=turn.speaker)) for named in _named_in(turn.text, today)]
             self._turns, self._last = self._turns + 1, turn
         del self._all[:-_MOST]
 
-    def _heard(self, named: _Named, *, last_turns: int | None = None) -> list[tuple[str, _Named]]:
-        """(speaker, what) of the same kind of thing, in the order in which it was said."""
+    def _heard(self, named: _Named, *, last_turns: int | None = None) -> list[_Named]:
+        """The same kind of thing, in the order in which it was said."""
         since = 0 if last_turns is None else self._turns - last_turns
-        return [(speaker, n) for turn, speaker, n in self._all if (n.kind, n.of) == (named.kind, named.of) and turn >= since]
+        return [n for turn, n in self._all if (n.kind, n.of) == (named.kind, named.of) and turn >= since]
 
     # ---- one check for each kind; None: no contradiction that is sure enough
 
     def _rivals(self, named: _Named, *, of_prospect: bool = False) -> list[_Named]:
         """Other values of the same kind, the newest first; none when this one has been named by anybody."""
         heard = self._heard(named)
-        if any(n.value == named.value for _, n in heard):
+        if any(n.value == named.value for n in heard):
             return []
-        return [n for speaker, n in reversed(heard) if speaker == "prospect" or not of_prospect]
+        return [n for n in reversed(heard) if n.by == "prospect" or not of_prospect]
 
     def _amount(self, text: str, named: _Named) -> WrongFact | None:
         around = _sentence(text, named)
@@ -138,7 +144,7 @@ class NamedFacts:
             alike += [r for r in rivals if _one_digit(said, int(r.value))]
         if told:
             alike += [r for r in self._rivals(named, of_prospect=True) if said / 2 < int(r.value) < said * 2]
-        return _wrong(named, alike[0], f"you said {alike[0].shown}") if alike else None
+        return _wrong(named, alike[0], alike[0].said) if alike else None
 
     def _bedrooms(self, text: str, named: _Named) -> WrongFact | None:
         if not _GIVES_BACK.search(text) or _NEW.search(_before(text, named)) or "?" in _sentence(text, named):
@@ -151,7 +157,7 @@ class NamedFacts:
         if not (told or _THEIR_PLAN.search(_before(text, named))):
             return None
         rivals = self._rivals(named, of_prospect=True)
-        return _wrong(named, rivals[0], f"you said {rivals[0].shown}") if rivals and (told or len({r.value for r in rivals}) == 1) else None
+        return _wrong(named, rivals[0], rivals[0].said) if rivals and (told or len({r.value for r in rivals}) == 1) else None
 
     def _date(self, text: str, named: _Named) -> WrongFact | None:
         """The same day of another month, or another day of the same month that sounds like it."""
@@ -163,7 +169,7 @@ class NamedFacts:
         for rival in self._rivals(named):
             other_month, other_day = divmod(int(rival.value), 100)
             if day == other_day or (month == other_month and (plan or day % 10 == other_day % 10)):
-                return _wrong(named, rival, f"you said {rival.shown}")
+                return _wrong(named, rival, rival.said)
         return None
 
     def _met(self, text: str, named: _Named) -> WrongFact | None:
@@ -172,11 +178,11 @@ class NamedFacts:
         if _NEW.search(around) or not _GIVES_BACK.search(text) or not (_CLOCK.search(around) and _DAY.search(around)):
             return None
         near = self._heard(named, last_turns=_NEAR_TURNS)
-        if not near or any(n.value == named.value for _, n in near):
+        if not near or any(n.value == named.value for n in near):
             return None
-        rival = near[-1][1]
-        both = {speaker for speaker, n in near if n.value == rival.value}
-        return _wrong(named, rival, f"we said {rival.shown}") if len(both) == 2 and len({n.value for _, n in near}) == 1 else None
+        rival = near[-1]
+        both = {n.by for n in near if n.value == rival.value}
+        return _wrong(named, rival, f"we said {rival.shown}") if len(both) == 2 and len({n.value for n in near}) == 1 else None
 
     def _called(self, text: str, named: _Named) -> WrongFact | None:
         """What a relative of the prospect's or a street is called."""

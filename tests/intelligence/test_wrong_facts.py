@@ -44,6 +44,16 @@ def test_what_was_said_is_given_back_wrongly(heard: str, given_back: str, right:
     assert talk.wrong(given_back) == ""
 
 
+def test_who_had_said_it() -> None:
+    """An earlier figure of the agent's own is not put into the prospect's mouth."""
+    for speaker, says in (("prospect", "you said $435,000"), ("agent", "it was $435,000 before")):
+        talk = Talk()
+        talk.said(speaker, "They would go up to four thirty-five.")  # type: ignore[arg-type]  # both are speakers
+        found = talk.facts.wrong(Turn("agent", "So that's four fifty-three, right.", talk.now, talk.now + 900), talk.so_far)
+        assert found is not None
+        assert says in found.say
+
+
 @pytest.mark.parametrize(
     ("heard", "harmless"),
     [
