@@ -1,4 +1,4 @@
-"""scripts/train moments [--hold LETTERS] [--write]: the model of whole turns behind intelligence/conversation/card_head.py.
+"""scripts/train moments [--hold WRITERS] [--write]: the model of whole turns behind intelligence/conversation/card_head.py.
 
 The layers of the second model of objections (voice/models/data/objections-layers.onnx, the first of its two sets) are trained further on
 the annotated calls of intelligence/conversation/data/calls: what the other side said last, and the turn; for the prospect's turns the
@@ -6,8 +6,8 @@ objections and the kinds of card they raise, for the agent's the slips, for both
 (objections, slips, signals) come in between, so that what is rare in calls is not forgotten. Two rounds, an hour of two cores; wants ``pip install '.[train]'``.
 
 ``--further`` begins with the layers and the head that are shipped instead, and takes one round of so many epochs: for calls that have
-come since.
-``--hold`` leaves the calls whose names begin with these letters out of it and notes what is said of them in build/moments.
+come since. ``--new`` names the writers of these: an epoch has all their calls and a third of the others', drawn anew each time.
+``--hold`` leaves the calls of these writers (the letters of a call's name) out of it and notes what is said of them in build/moments.
 """
 
 import argparse
@@ -69,6 +69,7 @@ class Round:
 
 ROUNDS: Final = (Round(4, 1200, 900, 0, 0, 2e-3), Round(4, 800, 700, 900, 4, 4e-3))
 FURTHER: Final = Round(4, 800, 700, 900, 3, 1e-3)
+AGAIN: Final = 3  # beside new calls one in so many of the old ones
 BATCH: Final = 32
 
 
@@ -82,6 +83,10 @@ class Row:
     weight: NDArray[np.float32]
     agent: bool = False
     stage: int = -1  # of STAGES; -1: not known
+
+
+def writer(call: str) -> str:
+    return call.rstrip("0123456789")
 
 
 def column(name: str) -> int:
@@ -217,7 +222,8 @@ class InContext(Model):
         return out
 
 
-def learnt(turns: list[Row], seed: int, *, further: int) -> InContext:
+def learnt(new: list[list[Row]], old: list[list[Row]], seed: int, *, further: int) -> InContext:
+    """``new``, ``old``: the turns of calls."""
     torch.set_num_threads(os.cpu_count() or 2)
     torch.manual_seed(seed)
     dice, noise, others = random.Random(seed), np.random.default_rng(seed), alone()
@@ -233,6 +239,7 @@ def learnt(turns: list[Row], seed: int, *, further: int) -> InContext:
         for epoch in range(round_.epochs):
             model.train()
             began, total = time.monotonic(), 0.0
+            turns = [row for call in (*new, *dice.sample(old, len(old) // AGAIN)) for row in call]
             rows = epoch_of(turns, others, round_, dice)
             order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text) + noise.normal() * 25)
             batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
@@ -306,15 +313,19 @@ def write(model: InContext, calls: list[list[Row]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--hold", default="", metavar="LETTERS")
+    parser.add_argument("--hold", default="", metavar="WRITERS", help="as in r,n,v")
     parser.add_argument("--further", type=int, default=0, metavar="EPOCHS")
+    parser.add_argument("--new", default="", metavar="WRITERS")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     calls = {file.stem: json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))}
-    held = {name: rows_of(call) for name, call in calls.items() if chosen.hold and name[0] in chosen.hold}
-    model = learnt([row for name, call in calls.items() if name not in held for row in rows_of(call)], chosen.seed, further=chosen.further)
+    held = {name: rows_of(call) for name, call in calls.items() if writer(name) in chosen.hold.split(",")}
+    new = [name for name in calls if name not in held and (not chosen.new or writer(name) in chosen.new.split(","))]
+    old = [name for name in calls if name not in held and name not in new]
+    parts = ([rows_of(calls[name]) for name in some] for some in (new, old))
+    model = learnt(*parts, chosen.seed, further=chosen.further)
     torch.save({name: tensor for name, tensor in model.state_dict().items() if name != "words.weight"}, KEPT / "moments.pt")
     if held:
         away = [row for rows in held.values() for row in rows]
