@@ -49,9 +49,9 @@ class Decoding:
 DECODINGS: Final[dict[Pass, Decoding]] = {
     "partial": Decoding(trailing_s=4.0),
     "tail": Decoding(trailing_s=4.0),
-    "settle": Decoding(trailing_s=6.0),
-    "speculative": Decoding(trailing_s=6.0),
-    "final": Decoding(trailing_s=6.0),
+    "settle": Decoding(trailing_s=8.0),
+    "speculative": Decoding(trailing_s=8.0),
+    "final": Decoding(trailing_s=8.0),
     "second": Decoding(trailing_s=8.0, beam=5),
 }
 
