@@ -21,7 +21,7 @@ _MACHINE: Final = re.compile(
     re.I,
 )  # fmt: skip
 _SCREEN: Final = re.compile(
-    r"\b(?:(?:who|whom)(?:'s| is| am I| may I say is| should I say is)? (?:calling|speaking with)|who(?:'s| is) this|state your (?:name|business)|say your name|(?:the )?reason (?:for|you're|of) (?:your |the )?call\w*"
+    r"\b(?:(?:who|whom)(?:'s| is| am I| may I say is| should I say is)? (?:calling|speaking with)|state your (?:name|business)|say your name|(?:the )?reason (?:for|you're|of) (?:your |the )?call\w*"
     r"|what(?:'s| is) (?:this|it) (?:about|regarding|concerning|in regards? to)|is (?:he|she|they) expecting your call|call (?:screening|assist)|how did you get (?:my|this) number)\b",
     re.I,
 )  # fmt: skip

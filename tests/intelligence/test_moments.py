@@ -51,8 +51,9 @@ def test_later_in_the_call_nobody_is_a_machine() -> None:
 
 
 def test_a_greeting_is_no_moment() -> None:
-    """An ordinary hello raises nothing."""
-    assert Talk().hears("prospect", "Hello? Yes, this is she.") == []
+    """An ordinary hello raises nothing, nor does a person who wants to know who speaks: the agent has just said so, or is about to."""
+    for hello in ("Hello? Yes, this is she.", "Hello? Who's this, I don't have my glasses."):
+        assert Talk().hears("prospect", hello) == []
 
 
 @pytest.mark.parametrize(
