@@ -8,13 +8,14 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, TypeAlias
 
 from intelligence.conversation.amounts import amounts_in
 from intelligence.conversation.appointments import HOURS, MINUTES
 from intelligence.conversation.calendar_words import DAYS, MONTHS, nth_days, spots_in
 from intelligence.conversation.people import RELATION_WORDS
+from intelligence.conversation.spoken_numbers import TENS
 from intelligence.conversation.turns import Conversation, Turn
 
 _BEDROOMS: Final = re.compile(rf"\b({'|'.join(list(HOURS)[:6])}|[1-6])[- ](?:bed(?:room)?s?)\b", re.I)
@@ -37,7 +38,20 @@ _TOLD: Final = re.compile(
     r"\b(?:you(?:'d|'ve| had| have)? (?:said|mentioned|told me|were at|wanted|paid)|your (?:budget|limit|top|ceiling|maximum|number|price)|you(?:'re| are) (?:at|looking at|good up to)|just so i|as (?:you|i) (?:said|heard|have)|to recap)\b",
     re.I,
 )
-_RECAP: Final = re.compile(r"^(?:okay,? |alright,? |good,? |and )?(?:so|then|that's|just so)\b", re.I)
+_RECAP: Final = re.compile(r"^(?:okay,? |alright,? |good,? |and )?(?:so|then|that's|just so)\b|\bgot (?:you|it|that) down\b", re.I)
+# What the agent has understood, read out to be confirmed: "So, four bedrooms, June move", "let me read that back".
+_READS_BACK: Final = re.compile(
+    r"(?:^|[.!?] )(?:(?:okay|alright|good|great|right|perfect|clear|ha|fantastic)[,.]? )?(?:and |then )?so(?:,| that's| it's| i've got| by| the| up to| just| a| an| you| her| his| your| with| (?:one|two|three|four|five|six)\b)(?! if| what| how| when| where| would| do| does| did| are you| is| can| could| tell| let's)"
+    r"|\b(?:read|say|play) (?:it|that|this|all that) back|\bto have it straight|\bgot (?:you|it|that|this|him|her) (?:down|as)|\bbefore i go:|\bthen [^.?!]{0,40}\bis your\b",
+    re.I,
+)  # fmt: skip
+_WE_SAID: Final = re.compile(r"^,? (?:that )?(?:you|we) (?:said|told|mentioned|talked about|spoke of|agreed)\b", re.I)
+_PERCENT: Final = re.compile(rf"\b({'|'.join((*TENS, *HOURS))}|\d{{1,2}})(?:[- ]({'|'.join(list(HOURS)[:9])}))? ?(?:percent|%)", re.I)
+_HOW_MANY: Final = re.compile(r"\bbed(?:room)?s?\b[^.!]*\?", re.I)
+_A_COUNT: Final = re.compile(
+    rf"^(?:(?:at least|oh|um|well|so|just|maybe),? )?({'|'.join(list(HOURS)[:6])}|[1-6])\b(?! (?:hundred|thousand|\w+ty\b|o'clock))", re.I
+)
+_TOMORROW: Final = re.compile(r"\btomorrow,? (?:the |which is the |that's the )?$", re.I)
 _NEW: Final = re.compile(
     r"\b(?:there(?:'s| is| are|'d)|(?:it|that|\w{3,})'s an?|has|at least|sold|closed|pending|went for|came (?:up|on)|comps?|comparables?|i have (?:a|an|one|two|another)|another|other|instead|or\b|between|from|either|let's (?:say|do|try|make)|how about|what about|could|would|might|maybe|suppose|if we)\b|\?",
     re.I,
@@ -56,6 +70,7 @@ _HOLIDAY: Final = re.compile(
 _TAKES_BACK: Final = re.compile(r"[,.]? (?:no\b|sorry|i mean|wait|scratch that|or rather|excuse me)", re.I)
 _MOST: Final = 2000  # things named that are kept
 _NEAR_TURNS: Final = 14  # in which a meeting's day and hour are talked about
+_JUST_NOW: Final = 4
 
 Value: TypeAlias = "int | str"
 
@@ -107,7 +122,7 @@ class NamedFacts:
         named = list(_named_in(turn.text, today))
         checks: dict[str, Callable[[str, _Named], WrongFact | None]] = {
             "amount": self._amount, "bedrooms": self._bedrooms, "month": self._month, "date": self._date, "day": self._met, "clock": self._met,
-            "name": self._called, "street": self._called,
+            "name": self._called, "street": self._called, "percent": self._share, "nth": self._nth,
         }  # fmt: skip
         stands = [each for each in named if not _TAKES_BACK.match(turn.text[each.end :])]
         return next((found for each in stands if (found := checks[each.kind](turn.text, each)) is not None), None)
@@ -115,9 +130,21 @@ class NamedFacts:
     def _read(self, so_far: Conversation, today: date | None) -> None:
         fresh = list(itertools.takewhile(lambda turn: turn is not self._last, reversed(so_far.turns)))
         for turn in reversed(fresh):
-            self._all += [(self._turns, replace(named, by=turn.speaker)) for named in _named_in(turn.text, today)]
+            named_here = [*_named_in(turn.text, today), *self._counted(turn)]
+            self._all += [(self._turns, replace(named, by=turn.speaker)) for named in named_here]
             self._turns, self._last = self._turns + 1, turn
         del self._all[:-_MOST]
+
+    def _counted(self, turn: Turn) -> Iterator[_Named]:
+        """ "Four." is a number of bedrooms behind "how many bedrooms?"."""
+        if (
+            turn.speaker == "prospect"
+            and self._last is not None
+            and _HOW_MANY.search(self._last.text)
+            and (match := _A_COUNT.search(turn.text))
+        ):
+            count = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
+            yield _Named("bedrooms", count, f"{match[1].lower()} bedrooms", match.start(1), match.end(1))
 
     def _heard(self, named: _Named, *, last_turns: int | None = None) -> list[_Named]:
         """The same kind of thing, in the order in which it was said."""
@@ -135,26 +162,44 @@ class NamedFacts:
 
     def _amount(self, text: str, named: _Named) -> WrongFact | None:
         around = _sentence(text, named)
-        told = _TOLD.search(_before(text, named)) is not None
-        if not (told or _GIVES_BACK.search(around)) or _NEW.search(_before(text, named)):
+        told = _TOLD.search(_before(text, named)) is not None or _WE_SAID.search(text[named.end :]) is not None
+        back = _reads_back(text, around)
+        if not (told or back or _GIVES_BACK.search(around)) or _NEW.search(_before(text, named)):
             return None
         said, rivals = int(named.value), self._rivals(named)
         alike = [r for r in rivals if _digits_swapped(said, int(r.value))]
-        if told or _RECAP.search(around):
+        if told or back or _RECAP.search(around):
             alike += [r for r in rivals if _one_digit(said, int(r.value))]
-        if told:
+        if told and "?" not in around:
             alike += [r for r in self._rivals(named, of_prospect=True) if said / 2 < int(r.value) < said * 2]
         return _wrong(named, alike[0], alike[0].said) if alike else None
 
     def _bedrooms(self, text: str, named: _Named) -> WrongFact | None:
-        if not _GIVES_BACK.search(text) or _NEW.search(_before(text, named)) or "?" in _sentence(text, named):
+        around = _sentence(text, named)
+        if not (_GIVES_BACK.search(text) or _reads_back(text, around)) or _NEW.search(_before(text, named)) or "?" in around:
             return None
-        rivals = self._rivals(named)
+        rivals = [r for r in self._rivals(named) if r.value != 1]  # one of several, most times
         return _wrong(named, rivals[0], f"{rivals[0].shown}") if rivals else None
+
+    def _share(self, text: str, named: _Named) -> WrongFact | None:
+        around = _sentence(text, named)
+        if not _reads_back(text, around) or _NEW.search(_before(text, named)) or "?" in around:
+            return None
+        rivals = self._rivals(named, of_prospect=True)
+        return _wrong(named, rivals[0], rivals[0].said) if len({r.value for r in rivals}) == 1 else None
+
+    def _nth(self, text: str, named: _Named) -> WrongFact | None:
+        """A day of the month that nobody names, right behind another one."""
+        around = _sentence(text, named)
+        if not _reads_back(text, around) or _NEW.search(_before(text, named)) or "?" in around or self._rivals(named) == []:
+            return None
+        near = {n.value: n for n in self._heard(named, last_turns=_JUST_NOW)}
+        return _wrong(named, rival, rival.said) if len(near) == 1 and (rival := next(iter(near.values()))).by == "prospect" else None
 
     def _month(self, text: str, named: _Named) -> WrongFact | None:
         told = _TOLD.search(_before(text, named)) is not None
-        if not (told or _THEIR_PLAN.search(_before(text, named))):
+        back = _reads_back(text, _sentence(text, named)) and "?" not in text and not _NEW.search(_before(text, named))
+        if not (told or back or _THEIR_PLAN.search(_before(text, named))):
             return None
         rivals = self._rivals(named, of_prospect=True)
         return _wrong(named, rivals[0], rivals[0].said) if rivals and (told or len({r.value for r in rivals}) == 1) else None
@@ -162,9 +207,10 @@ class NamedFacts:
     def _date(self, text: str, named: _Named) -> WrongFact | None:
         """The same day of another month, or another day of the same month that sounds like it."""
         around = _sentence(text, named)
-        if _NEW.search(around) or not (_GIVES_BACK.search(around) or re.search(r"\byour?\b", around, re.I)):
+        back = _reads_back(text, around)
+        if _NEW.search(around) or not (back or _GIVES_BACK.search(around) or re.search(r"\byour?\b", around, re.I)):
             return None
-        plan = _THEIR_PLAN.search(_before(text, named)) is not None
+        plan = back or _THEIR_PLAN.search(_before(text, named)) is not None
         month, day = divmod(int(named.value), 100)
         for rival in self._rivals(named):
             other_month, other_day = divmod(int(rival.value), 100)
@@ -202,6 +248,11 @@ def _wrong(named: _Named, rival: _Named, say: str) -> WrongFact:
     )
 
 
+def _reads_back(text: str, around: str) -> bool:
+    """Whether the value's sentence, or all of the turn, is read out to be confirmed."""
+    return bool(_READS_BACK.search(around) or re.search(r"\b(?:read|say|play) (?:it|that|this|all that) back", text, re.I))
+
+
 def _before(text: str, named: _Named) -> str:
     """The value's sentence up to it."""
     return _sentence(text[: named.end], named)
@@ -231,6 +282,8 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
         if exact is not None:
             yield _Named("amount", exact, f"${exact:,}", amount.start, amount.end)
     for match in _BEDROOMS.finditer(text):
+        if re.search(r"[- ]bed(?:room)?s$", match.group(), re.I) and "-" in match.group():
+            continue  # "three-bedrooms over there": homes of that size
         count = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
         yield _Named("bedrooms", count, match.group(), match.start(), match.end())
     if today is not None:
@@ -238,6 +291,11 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
             if spot.first == spot.last and re.search(r"\d|" + "|".join(MONTHS), text[spot.start : spot.end], re.I):
                 value = spot.first.month * 100 + spot.first.day
                 yield _Named("date", value, text[spot.start : spot.end], spot.start, spot.end)
+    for match, day in nth_days(text):
+        yield _Named("nth", day, match.group(), match.start(), match.end())
+    for match in _PERCENT.finditer(text):
+        head = int(match[1]) if match[1].isdigit() else {**TENS, **HOURS}[match[1].lower()]
+        yield _Named("percent", head + (HOURS[match[2].lower()] if match[2] else 0), match.group(), match.start(), match.end())
     for kind, pattern in (("month", _MONTH), ("day", _DAY)):
         for match in pattern.finditer(text):
             yield _Named(kind, match[1].lower(), match[1].capitalize(), match.start(), match.end())
@@ -256,10 +314,15 @@ def _off_the_calendar(text: str, today: date) -> WrongFact | None:
     for match, day in nth_days(text):
         before, after = text[: match.start()], text[match.end() :]
         month = re.search(rf"\b({'|'.join(MONTHS)}) (?:the )?$", before, re.I) or re.match(rf" of ({'|'.join(MONTHS)})\b", after, re.I)
+        if _TOMORROW.search(before) and (today + timedelta(1)).day != day and not month:
+            shown = f"tomorrow is {today + timedelta(1):%B} {(today + timedelta(1)).day}"
+            say = f"Sorry, let me check the calendar: {shown}."
+            return WrongFact(match.group(), shown, say, (today + timedelta(1)).isoformat(), 0.9, "calendar")
         lead = _BETWEEN.sub("", before)
         weekday = re.search(rf"\b({'|'.join(DAYS)})$", lead, re.I)
         if weekday is not None and (lead != before or month):
-            months = [MONTHS.index(month[1].lower()) + 1] if month else [today.month, today.month % 12 + 1]
+            named = [MONTHS.index(m[1].lower()) + 1 for m in _MONTH.finditer(text)]
+            months = [MONTHS.index(month[1].lower()) + 1] if month else [today.month, today.month % 12 + 1, *named]
             near = [d for m in months if (d := _next(today, m, day)) is not None]
             if near and all(DAYS[d.weekday()] != weekday[1].lower() for d in near):
                 shown = f"{near[0]:%B} {near[0].day} is a {near[0]:%A}"

@@ -32,6 +32,12 @@ class Talk:
         ("I start on April 2nd.", "So you start on April 12th.", "April 2nd"),
         ("My son Kevin has to see it.", "I'll see you and your son Brian there.", "Kevin"),
         ("It's 12 Stannard Avenue.", "I'll meet you on Stannard Street.", "Stannard Avenue"),
+        ("We owe two ninety-one on it.", "Let me read that back. You owe two nineteen.", "$291,000"),
+        ("Three ten at the most.", "Fine, and the three sixty we talked about is the top.", "$310,000"),
+        ("My lease is up the end of October.", "So, three bed, boat room, lease up end of November.", "October"),
+        ("It closes the twentieth of May.", "Then May twenty-fifth is your closing.", "the twentieth of May"),
+        ("He comes the twenty-sixth.", "So your son's in on the twenty-eighth.", "twenty-sixth"),
+        ("We'd put twenty-five percent down.", "So, twenty percent down, close by year end.", "twenty-five percent"),
     ],
 )
 def test_what_was_said_is_given_back_wrongly(heard: str, given_back: str, right: str) -> None:
@@ -42,6 +48,21 @@ def test_what_was_said_is_given_back_wrongly(heard: str, given_back: str, right:
     assert f"“{right}” was said" in talk.wrong(given_back)
     talk.said("prospect", given_back)  # now somebody has named it
     assert talk.wrong(given_back) == ""
+
+
+def test_a_bare_number_behind_a_question() -> None:
+    """ "Four." is a number of bedrooms when these were asked for, and nothing else otherwise."""
+    for asked, why in (("How many bedrooms do you need?", "“four bedrooms” was said, not “three-bedroom”"), ("How many kids?", "")):
+        talk = Talk()
+        talk.said("agent", asked)
+        talk.said("prospect", "Four.")
+        assert talk.wrong("So, a three-bedroom for you, that's the search.") == why
+
+
+def test_tomorrow_is_another_day() -> None:
+    """On March 2nd tomorrow is the 3rd."""
+    assert Talk().wrong("Wednesday at five. That's tomorrow, the 4th.") == "tomorrow is March 3"
+    assert Talk().wrong("That's tomorrow, the 3rd.") == ""
 
 
 def test_who_had_said_it() -> None:
@@ -63,6 +84,8 @@ def test_who_had_said_it() -> None:
         ("I start the job in August.", "If we list in May we could close in June."),
         ("My son Kevin has to see it.", "My son Brian plays ball there."),
         ("It's 12 Stannard Avenue.", "That's two blocks from Miller Street."),
+        ("We need four bedrooms.", "Three-bedrooms over there take about fourteen days."),
+        ("We'd put twenty-five percent down.", "So would twenty percent be easier?"),
     ],
 )
 def test_another_value_of_something_else(heard: str, harmless: str) -> None:
