@@ -39,7 +39,7 @@ _SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few
 # The chance that an objection that was heard is one to answer, where its detector says so; less while the turn grows, whose other
 # sentences are not known yet.
 _LEAST_CHANCE: Final = 0.6
-_LEAST_CHANCE_PARTIAL: Final = 0.8
+_LEAST_CHANCE_PARTIAL: Final = 0.87
 _TURNED_ROUND: Final = 0.25  # below this chance the rest of a sentence has turned an objection round
 _LEAST_CHANCE_SIGNAL: Final = 0.5  # of stress and buying interest
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intelligence.conversation.card_head import card_head, chance_of, margins_in
+from intelligence.conversation.card_head import card_head, chance_of_objection, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
 from intelligence.conversation.objection_second import SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
@@ -21,6 +21,7 @@ SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
 _LIKELY: Final = 0.5  # while a turn is not over the second model is asked when the first head finds some kind this likely
 
 _HEARD_IN_CONTEXT: Final = 0.6  # what no sentence says alone, the turn must be so likely to say behind what the agent said
+_HEARD_GROWING: Final = 0.88  # and this likely while it is not over
 
 _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
@@ -140,8 +141,9 @@ class ObjectionDetector:
             passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)
             best = int(np.argmax(passing))
             confidence, rule = float(passing[best]), self._second_rule if best in asked else self._rule
-            chance = chance_of(label, margins[label]) if margins else _chance(confidence, around)
-            if confidence < 0 and margins and chance >= _HEARD_IN_CONTEXT and not turn.growing:
+            alone = float(table[list(asked), column].max()) if asked else None
+            chance = chance_of_objection(label, margins, alone) if margins else _chance(confidence, around)
+            if confidence < 0 and margins and chance >= (_HEARD_GROWING if turn.growing else _HEARD_IN_CONTEXT):
                 # "Same as the last guy, then." is an objection behind what the agent asks, and none alone.
                 best = int(np.argmax(table[: len(reading.sentences), column]))
                 confidence, rule = chance, card_head().rule

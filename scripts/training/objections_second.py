@@ -135,7 +135,8 @@ class Encoder(nn.Module):
         place = held["embeddings.position_embeddings.weight"][:128] + held["embeddings.token_type_embeddings.weight"][0]
         self.register_buffer("place", torch.tensor(place))
         self.first = given(nn.LayerNorm(384, eps=1e-12), held, "embeddings.LayerNorm").requires_grad_(False)
-        self.layers = nn.ModuleList([Layer(held, f"encoder.layer.{i}") for i in range(6)])
+        names = [f"encoder.layer.{i}" for i in range(24) if f"encoder.layer.{i}.output.dense.weight" in held]
+        self.layers = nn.ModuleList([Layer(held, name) for name in names])
 
     def forward(self, words: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         x = F.dropout(self.first(words + self.place[: words.shape[1]]), DROPPED, self.training)
@@ -230,9 +231,9 @@ def trained_once(texts: list[str], heard: list[str], wanted: NDArray[np.float32]
 class Pace:
     """AdamW whose rates rise over the share ``warm`` of the steps and then fall to nothing; deeper layers learn more slowly."""
 
-    def __init__(self, model: Model, layer_rate: float, head_rate: float, steps: int, *, warm: float) -> None:
+    def __init__(self, model: Model, layer_rate: float, head_rate: float, steps: int, *, warm: float, decay: float = DECAY) -> None:
         layers = model.encoder.layers
-        groups = [{"params": list(layer.parameters()), "lr": layer_rate * DECAY ** (5 - i)} for i, layer in enumerate(layers)]
+        groups = [{"params": list(layer.parameters()), "lr": layer_rate * decay ** (len(layers) - 1 - i)} for i, layer in enumerate(layers)]
         groups.append({"params": list(model.head.parameters()), "lr": head_rate})
         self._model, self._steps, self._warm, self._done = model, steps, warm, 0
         self._optimizer, self._rates = torch.optim.AdamW(groups, weight_decay=0.01), [g["lr"] for g in groups]

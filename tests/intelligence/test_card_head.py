@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS, card_head, chance_of, in_context, load_heads
+from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS, card_head, chance_of_objection, in_context, load_heads
 from intelligence.conversation.classifier import write_checked
 from intelligence.conversation.compliance import ComplianceDetector
 from intelligence.conversation.moments import MomentDetector
@@ -15,13 +15,13 @@ from intelligence.conversation.protected import ProtectedQuestionDetector
 from intelligence.conversation.stages import STAGES, StageTracker
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.trained import TrainedVectors
+from voice.models.trained import TrainedVectors, trained_vectors
 from voice.models.weights import MINILM, MOMENTS, WeightsRefused, files_of
 
 
 @pytest.fixture(scope="module")
 def whole() -> TrainedVectors:
-    return TrainedVectors(*(file for weights in (MOMENTS, MINILM) for file in files_of(weights, folder=None, cache=Path("none"))))
+    return trained_vectors(MOMENTS, folder=None, cache=Path("none"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_what_no_sentence_says_alone_is_heard_in_its_context(vectors: SentenceVe
     alone = Reading(Turn("prospect", text), sentences_of(text), vectors.embed(list(sentences_of(text))))
     assert "commission" not in {f.label for f in ObjectionDetector().feed(alone, Conversation())}
     found = {f.label: f for f in judged(vectors, whole, before, text) if f.family == "objection"}
-    chance = chance_of("commission", margin(whole, before, text, "commission"))
+    chance = chance_of_objection("commission", card_head().margins(whole.embed([(before, text)])[0]), None)
     assert found["commission"].values["chance"] == pytest.approx(chance, abs=0.01)
     assert found["commission"].values["in_context"] is True
     assert found["commission"].rule == card_head().rule

@@ -11,7 +11,7 @@ from intelligence.conversation.objection_second import as_money, load_second_hea
 from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.trained import TrainedVectors
+from voice.models.trained import TrainedVectors, trained_vectors
 from voice.models.weights import MINILM, OBJECTIONS, WeightsRefused, files_of
 
 
@@ -112,7 +112,7 @@ def test_an_unfinished_sentence_has_bars_of_its_own(vectors: SentenceVectors) ->
 
 @pytest.fixture(scope="module")
 def second() -> TrainedVectors:
-    return TrainedVectors(*(file for weights in (OBJECTIONS, MINILM) for file in files_of(weights, folder=None, cache=Path("none"))))
+    return trained_vectors(OBJECTIONS, folder=None, cache=Path("none"))
 
 
 def with_second_opinion(

@@ -20,7 +20,7 @@ import numpy as np
 from voice.models import Hypothesis, InContext, ModelsLost, Pass, Vectors, Window
 from voice.models.calibration import Calibration, calibrate
 from voice.models.onnx import SentenceVectors
-from voice.models.trained import TrainedVectors
+from voice.models.trained import trained_vectors
 from voice.models.weights import MINILM, MOMENTS, OBJECTIONS, WHISPER, WeightsRefused, files_of, folder_of
 from voice.models.whisper import Whisper, cached_folder, cuda_devices
 
@@ -94,10 +94,9 @@ class Engine:
             "speculative": final, "final": final, "second": named[settings.second_model or settings.final_model or settings.model],
         }  # fmt: skip
         self.batch = _BATCH if device == "cuda" else 1
-        minilm = files_of(MINILM, folder=folder, cache=cache)
-        self._vectors = SentenceVectors(*minilm)
-        self._second_vectors = TrainedVectors(*files_of(OBJECTIONS, folder=folder, cache=cache), *minilm)
-        self._context_vectors = TrainedVectors(*files_of(MOMENTS, folder=folder, cache=cache), *minilm)
+        self._vectors = SentenceVectors(*files_of(MINILM, folder=folder, cache=cache))
+        self._second_vectors = trained_vectors(OBJECTIONS, folder=folder, cache=cache)
+        self._context_vectors = trained_vectors(MOMENTS, folder=folder, cache=cache)
         self.counters = Counters()
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, Window, Future[Hypothesis]]] = []

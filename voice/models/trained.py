@@ -1,8 +1,9 @@
-"""MiniLM with its six layers trained further on our own material: its vectors are good for the one thing they were trained for.
+"""Small encoders with their layers trained further on our own material: their vectors are good for the one thing they were trained for.
 
-Two sets of layers lie in voice/models/data, int8 by column: that of sentences which leave doubt (two models side by side, 768 numbers;
-scripts/train objections_second) and that of turns in their context (384 numbers; scripts/train moments). The words' vectors are read
-out of the MiniLM file that is there anyway. All is computed in float32, one model some 4 ms for a sentence.
+Two sets of layers lie in voice/models/data, int8 by column: that of sentences which leave doubt (two MiniLMs of six layers side by side,
+768 numbers; scripts/train objections_second) and that of turns in their context (bge-small, twelve layers, 384 numbers; scripts/train
+moments). MiniLM's words are read out of its file, which is there anyway, bge-small's lie beside its layers; both know the same words. All
+is computed in float32, six layers some 4 ms for a sentence.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voice.models import InContext, Vectors
 from voice.models.onnx import session_of, tokenizer_of
+from voice.models.weights import MINILM, WeightSet, files_of
 
 _WIDTH: Final = 384
 _WORDS: Final = 30_522
@@ -21,14 +24,30 @@ _TABLE_AT: Final = 161_538
 _SCALES_AT: Final = 11_882_049
 
 
+class WordTable:
+    """A vector of 384 numbers for each word of the vocabulary: int8 rows, and a float32 scale for each behind them."""
+
+    def __init__(self, file: Path, table_at: int = 0, scales_at: int = _WORDS * _WIDTH) -> None:
+        self._rows = np.memmap(file, np.int8, "r", table_at, (_WORDS, _WIDTH))
+        self._scales = np.fromfile(file, np.float32, _WORDS, offset=scales_at)[:, None]
+
+    def __getitem__(self, ids: NDArray[np.int64]) -> Vectors:
+        """float32, the shape of ``ids`` and 384."""
+        return self._rows[ids].astype(np.float32) * self._scales[ids]
+
+
+def trained_vectors(weights: WeightSet, *, folder: Path | None, cache: Path) -> "TrainedVectors":
+    """The model of a set of weights: its layers, and its words where they are not MiniLM's. Raises WeightsRefused."""
+    layers, *words = files_of(weights, folder=folder, cache=cache)
+    minilm, tokenizer = files_of(MINILM, folder=folder, cache=cache)
+    return TrainedVectors(layers, WordTable(words[0]) if words else WordTable(minilm, _TABLE_AT, _SCALES_AT), tokenizer)
+
+
 class TrainedVectors:
     """Unit vectors of ``width`` numbers. One thread; not to be called from two at once."""
 
-    def __init__(self, layers: Path, minilm: Path, tokenizer: Path) -> None:
-        self._session = session_of(layers)
-        self._words = np.memmap(minilm, np.int8, "r", _TABLE_AT, (_WORDS, _WIDTH))
-        self._scales = np.fromfile(minilm, np.float32, _WORDS, offset=_SCALES_AT)[:, None]
-        self._tokenizer = tokenizer_of(tokenizer)
+    def __init__(self, layers: Path, words: WordTable, tokenizer: Path) -> None:
+        self._session, self._words, self._tokenizer = session_of(layers), words, tokenizer_of(tokenizer)
         self.width = int(self._session.get_outputs()[0].shape[-1])
 
     def embed(self, texts: Sequence[str] | Sequence[InContext]) -> Vectors:
@@ -38,6 +57,5 @@ class TrainedVectors:
         coded = self._tokenizer.encode_batch(list(texts))
         ids = np.array([c.ids for c in coded], np.int64)
         mask = np.array([c.attention_mask for c in coded], np.float32)
-        words = self._words[ids].astype(np.float32) * self._scales[ids]
-        vectors: Vectors = self._session.run(None, {"words": words, "mask": mask})[0]
+        vectors: Vectors = self._session.run(None, {"words": self._words[ids], "mask": mask})[0]
         return vectors

@@ -119,12 +119,17 @@ OBJECTIONS: Final = WeightSet(
 )
 MOMENTS: Final = WeightSet(
     "moments",
-    "Apache-2.0 (all-MiniLM-L6-v2, its layers trained further by scripts/train moments)",
+    "MIT (BAAI/bge-small-en-v1.5, its layers trained further by scripts/train moments)",
     (
         WeightFile(
             "moments-layers.onnx",
-            "cc36c72fa6cfc4036ffb6c01dcffabe7d31b243559c5fa69742c744e56bf891f",
+            "7d52a87dc25d8b994b8ee45111aaa417167310776812c0b59a5eb83416aaaeea",
             ("voice:models/data/moments-layers.onnx",),
+        ),
+        WeightFile(
+            "moments-words.bin",
+            "f60ef57a6a97f7cd4cbe269334d62225e7ba37a32b3fe8a84fa460d8a6501ed4",
+            ("voice:models/data/moments-words.bin",),
         ),
     ),
 )
