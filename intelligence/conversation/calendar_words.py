@@ -150,6 +150,8 @@ def _month_days(text: str, today: date) -> Iterator[Spot]:
     for match in re.finditer(rf"\b(?:the )?{_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
         if (day := _nth_day(match[1])) is not None:
             yield _spot(match, _coming(today, _month_number(match[2]), day, match[3]))
+    for match in re.finditer(rf"\b(?:the )?last day of {_MONTH}\b{_YEAR}", text, re.I):
+        yield _spot(match, _coming(today, _month_number(match[1]), 31, match[2]))
 
 
 def _numeric(text: str, today: date) -> Iterator[Spot]:

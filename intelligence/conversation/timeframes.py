@@ -52,7 +52,7 @@ _BEFORE_IT: Final = re.compile(
     r"\bbefore (?:it|he|she|they|the|my|our|his|her)(?:'s)? [^.?!,]{3,40}\s(?:on |in |around |about |right around )?(?:the )?$", re.I
 )
 _UNTIL: Final = re.compile(
-    rf"(?:\b(?:not|wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
+    rf"(?:\b(?:not|nothing|never|wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
 )
 _FROM: Final = re.compile(rf"\b(?:starting(?: in)?|from|as early as|beginning(?: in)?|any ?time from|as soon as){_GAP}", re.I)

@@ -164,6 +164,8 @@ _SAID = (
     ("put it on the market the Monday after Easter", [(35, 35)]),
     ("we want to be in before my lease runs out May first", [(0, 60)]),
     ("nothing till after Easter", [(34, None)]),
+    ("nothing's happening before the first of May", [(60, None)]),
+    ("we're out by the last day of April", [(0, 59)]),
     ("we're two years out from selling", [(730, 730)]),
     ("I'd say May, June", [(60, 120)]),
     ("once the snow's gone", []),
