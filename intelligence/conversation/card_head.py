@@ -118,13 +118,12 @@ _FITTED: Final = {
 # the margin of any card at all and that of the likeliest other kind.
 _OF_OBJECTIONS: Final = (1.29, 0.24)
 _OF_MARGIN, _OF_SENTENCE, _OF_ANY, _OF_OTHERS, _SHIFT = 0.46, 0.39, 0.68, -0.57, -2.29
-_SUREST: Final = 0.999  # of a sentence: log odds stay within 7
 
 
 def chance_of(label: str, margin: float) -> float:
     """How likely it is, in [0, 1], that a card of this kind belongs here."""
     slope, shift = _FITTED[label]
-    return _chance(slope * margin + shift)
+    return chance_at(slope * margin + shift)
 
 
 def chance_of_objection(label: str, margins: Mapping[str, float], confidence: float | None) -> float:
@@ -132,14 +131,20 @@ def chance_of_objection(label: str, margins: Mapping[str, float], confidence: fl
     alone, by the second sentence model; None where that was not asked."""
     if confidence is None:
         slope, shift = _OF_OBJECTIONS
-        return _chance(slope * margins[label] + shift)
-    sure = min(max(confidence, 1 - _SUREST), _SUREST)
+        return chance_at(slope * margins[label] + shift)
     others = max(margins[card] for card in _FITTED)
-    odds = _OF_MARGIN * margins[label] + _OF_SENTENCE * math.log(sure / (1 - sure)) + _OF_ANY * margins["any"] + _OF_OTHERS * others
-    return _chance(odds + _SHIFT)
+    odds = _OF_MARGIN * margins[label] + _OF_SENTENCE * log_odds(confidence) + _OF_ANY * margins["any"] + _OF_OTHERS * others
+    return chance_at(odds + _SHIFT)
 
 
-def _chance(odds: float) -> float:
+def log_odds(chance: float) -> float:
+    """Within 7 either way: nothing heard is surer than one in a thousand."""
+    sure = min(max(chance, 1e-3), 1 - 1e-3)
+    return math.log(sure / (1 - sure))
+
+
+def chance_at(odds: float) -> float:
+    """The chance, in [0, 1], whose log odds these are."""
     return 1 / (1 + math.exp(-odds))
 
 

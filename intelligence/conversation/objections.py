@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import re
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intelligence.conversation.card_head import card_head, chance_of_objection, margins_in
+from intelligence.conversation.card_head import card_head, chance_at, chance_of_objection, log_odds, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
 from intelligence.conversation.objection_second import SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
@@ -78,8 +77,7 @@ _OF_LOG_ODDS, _OF_AROUND, _SHIFT = 1.17, 1.45, -2.62
 
 
 def _chance(confidence: float, around: float) -> float:
-    sure = min(max(confidence, 1e-3), 1 - 1e-3)
-    return 1 / (1 + math.exp(-(_OF_LOG_ODDS * math.log(sure / (1 - sure)) + _OF_AROUND * around + _SHIFT)))
+    return chance_at(_OF_LOG_ODDS * log_odds(confidence) + _OF_AROUND * around + _SHIFT)
 
 
 def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
@@ -135,14 +133,14 @@ class ObjectionDetector:
         bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()
         around = float(table.max(axis=1).mean())
+        alone = table[list(asked)].max(axis=0).tolist() if asked else [None] * len(self._head.labels)
         margins = margins_in(reading)
         found: list[Finding] = []
         for column, label in enumerate(self._head.labels):
             passing = np.where(table[:, column] >= bars[:, column], table[:, column], -1.0)
             best = int(np.argmax(passing))
             confidence, rule = float(passing[best]), self._second_rule if best in asked else self._rule
-            alone = float(table[list(asked), column].max()) if asked else None
-            chance = chance_of_objection(label, margins, alone) if margins else _chance(confidence, around)
+            chance = chance_of_objection(label, margins, alone[column]) if margins else _chance(confidence, around)
             if confidence < 0 and margins and chance >= (_HEARD_GROWING if turn.growing else _HEARD_IN_CONTEXT):
                 # "Same as the last guy, then." is an objection behind what the agent asks, and none alone.
                 best = int(np.argmax(table[: len(reading.sentences), column]))

@@ -42,11 +42,13 @@ _RECAP: Final = re.compile(r"^(?:okay,? |alright,? |good,? |and )?(?:so|then|tha
 # What the agent has understood, read out to be confirmed: "So, four bedrooms, June move", "let me read that back".
 _READS_BACK: Final = re.compile(
     r"(?:^|[.!?] )(?:(?:okay|alright|good|great|right|perfect|clear|ha|fantastic)[,.]? )?(?:and |then )?so(?:,| that's| it's| i've got| by| the| up to| just| a| an| you| her| his| your| with| (?:one|two|three|four|five|six)\b)(?! if| what| how| when| where| would| do| does| did| are you| is| can| could| tell| let's)"
-    r"|\b(?:read|say|play) (?:it|that|this|all that) back|\bto have it straight|\bgot (?:you|it|that|this|him|her) (?:down|as)|\bbefore i go:|\bthen [^.?!]{0,40}\bis your\b",
+    r"|\bto have it straight|\bgot (?:you|it|that|this|him|her) (?:down|as)|\bbefore i go:|\bthen [^.?!]{0,40}\bis your\b",
     re.I,
 )  # fmt: skip
+_ALL_OF_IT: Final = re.compile(r"\b(?:read|say|play) (?:it|that|this|all that) back", re.I)  # and so is the rest of the turn
 _WE_SAID: Final = re.compile(r"^,? (?:that )?(?:you|we) (?:said|told|mentioned|talked about|spoke of|agreed)\b", re.I)
-_PERCENT: Final = re.compile(rf"\b({'|'.join((*TENS, *HOURS))}|\d{{1,2}})(?:[- ]({'|'.join(list(HOURS)[:9])}))? ?(?:percent|%)", re.I)
+_NUMBERS: Final = {**TENS, **HOURS}
+_PERCENT: Final = re.compile(rf"\b({'|'.join(_NUMBERS)}|\d{{1,2}})(?:[- ]({'|'.join(list(HOURS)[:9])}))? ?(?:percent|%)", re.I)
 _HOW_MANY: Final = re.compile(r"\bbed(?:room)?s?\b[^.!]*\?", re.I)
 _A_COUNT: Final = re.compile(
     rf"^(?:(?:at least|oh|um|well|so|just|maybe),? )?({'|'.join(list(HOURS)[:6])}|[1-6])\b(?! (?:hundred|thousand|\w+ty\b|o'clock))", re.I
@@ -143,8 +145,7 @@ class NamedFacts:
             and _HOW_MANY.search(self._last.text)
             and (match := _A_COUNT.search(turn.text))
         ):
-            count = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
-            yield _Named("bedrooms", count, f"{match[1].lower()} bedrooms", match.start(1), match.end(1))
+            yield _Named("bedrooms", _number(match[1]), f"{match[1].lower()} bedrooms", match.start(1), match.end(1))
 
     def _heard(self, named: _Named, *, last_turns: int | None = None) -> list[_Named]:
         """The same kind of thing, in the order in which it was said."""
@@ -175,23 +176,20 @@ class NamedFacts:
         return _wrong(named, alike[0], alike[0].said) if alike else None
 
     def _bedrooms(self, text: str, named: _Named) -> WrongFact | None:
-        around = _sentence(text, named)
-        if not (_GIVES_BACK.search(text) or _reads_back(text, around)) or _NEW.search(_before(text, named)) or "?" in around:
+        if not (_GIVES_BACK.search(text) or _reads_back(text, _sentence(text, named))) or not _claimed(text, named):
             return None
         rivals = [r for r in self._rivals(named) if r.value != 1]  # one of several, most times
-        return _wrong(named, rivals[0], f"{rivals[0].shown}") if rivals else None
+        return _wrong(named, rivals[0], rivals[0].shown) if rivals else None
 
     def _share(self, text: str, named: _Named) -> WrongFact | None:
-        around = _sentence(text, named)
-        if not _reads_back(text, around) or _NEW.search(_before(text, named)) or "?" in around:
+        if not _reads_back(text, _sentence(text, named)) or not _claimed(text, named):
             return None
         rivals = self._rivals(named, of_prospect=True)
         return _wrong(named, rivals[0], rivals[0].said) if len({r.value for r in rivals}) == 1 else None
 
     def _nth(self, text: str, named: _Named) -> WrongFact | None:
         """A day of the month that nobody names, right behind another one."""
-        around = _sentence(text, named)
-        if not _reads_back(text, around) or _NEW.search(_before(text, named)) or "?" in around or self._rivals(named) == []:
+        if not _reads_back(text, _sentence(text, named)) or not _claimed(text, named) or not self._rivals(named):
             return None
         near = {n.value: n for n in self._heard(named, last_turns=_JUST_NOW)}
         return _wrong(named, rival, rival.said) if len(near) == 1 and (rival := next(iter(near.values()))).by == "prospect" else None
@@ -250,7 +248,16 @@ def _wrong(named: _Named, rival: _Named, say: str) -> WrongFact:
 
 def _reads_back(text: str, around: str) -> bool:
     """Whether the value's sentence, or all of the turn, is read out to be confirmed."""
-    return bool(_READS_BACK.search(around) or re.search(r"\b(?:read|say|play) (?:it|that|this|all that) back", text, re.I))
+    return bool(_READS_BACK.search(around) or _ALL_OF_IT.search(text))
+
+
+def _claimed(text: str, named: _Named) -> bool:
+    """Whether the value is neither asked for nor that of something new."""
+    return "?" not in _sentence(text, named) and not _NEW.search(_before(text, named))
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdigit() else _NUMBERS[word.lower()]
 
 
 def _before(text: str, named: _Named) -> str:
@@ -282,10 +289,9 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
         if exact is not None:
             yield _Named("amount", exact, f"${exact:,}", amount.start, amount.end)
     for match in _BEDROOMS.finditer(text):
-        if re.search(r"[- ]bed(?:room)?s$", match.group(), re.I) and "-" in match.group():
+        if "-" in match.group() and match.group().lower().endswith("s"):
             continue  # "three-bedrooms over there": homes of that size
-        count = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
-        yield _Named("bedrooms", count, match.group(), match.start(), match.end())
+        yield _Named("bedrooms", _number(match[1]), match.group(), match.start(), match.end())
     if today is not None:
         for spot in spots_in(text, today):
             if spot.first == spot.last and re.search(r"\d|" + "|".join(MONTHS), text[spot.start : spot.end], re.I):
@@ -294,15 +300,13 @@ def _named_in(text: str, today: date | None) -> Iterator[_Named]:
     for match, day in nth_days(text):
         yield _Named("nth", day, match.group(), match.start(), match.end())
     for match in _PERCENT.finditer(text):
-        head = int(match[1]) if match[1].isdigit() else {**TENS, **HOURS}[match[1].lower()]
-        yield _Named("percent", head + (HOURS[match[2].lower()] if match[2] else 0), match.group(), match.start(), match.end())
+        yield _Named("percent", _number(match[1]) + (_number(match[2]) if match[2] else 0), match.group(), match.start(), match.end())
     for kind, pattern in (("month", _MONTH), ("day", _DAY)):
         for match in pattern.finditer(text):
             yield _Named(kind, match[1].lower(), match[1].capitalize(), match.start(), match.end())
     for match in _CLOCK.finditer(text):
-        hour = int(match[1]) if match[1].isdigit() else HOURS[match[1].lower()]
         minute = int(match[2] or MINUTES.get((match[3] or "").lower(), 0))
-        yield _Named("clock", hour * 60 + minute, match.group(), match.start(), match.end())
+        yield _Named("clock", _number(match[1]) * 60 + minute, match.group(), match.start(), match.end())
     for match in _NAMED.finditer(text):
         yield _Named("name", match[2].lower(), match[2], match.start(), match.end(), of=match[1].lower())
     for match in _STREET.finditer(text):
@@ -314,10 +318,9 @@ def _off_the_calendar(text: str, today: date) -> WrongFact | None:
     for match, day in nth_days(text):
         before, after = text[: match.start()], text[match.end() :]
         month = re.search(rf"\b({'|'.join(MONTHS)}) (?:the )?$", before, re.I) or re.match(rf" of ({'|'.join(MONTHS)})\b", after, re.I)
-        if _TOMORROW.search(before) and (today + timedelta(1)).day != day and not month:
-            shown = f"tomorrow is {today + timedelta(1):%B} {(today + timedelta(1)).day}"
-            say = f"Sorry, let me check the calendar: {shown}."
-            return WrongFact(match.group(), shown, say, (today + timedelta(1)).isoformat(), 0.9, "calendar")
+        tomorrow = today + timedelta(1)
+        if _TOMORROW.search(before) and tomorrow.day != day and not month:
+            return _by_calendar(match.group(), f"tomorrow is {tomorrow:%B} {tomorrow.day}", tomorrow)
         lead = _BETWEEN.sub("", before)
         weekday = re.search(rf"\b({'|'.join(DAYS)})$", lead, re.I)
         if weekday is not None and (lead != before or month):
@@ -326,18 +329,17 @@ def _off_the_calendar(text: str, today: date) -> WrongFact | None:
             near = [d for m in months if (d := _next(today, m, day)) is not None]
             if near and all(DAYS[d.weekday()] != weekday[1].lower() for d in near):
                 shown = f"{near[0]:%B} {near[0].day} is a {near[0]:%A}"
-                why, say = (
-                    f"{shown}, not a {weekday[1].capitalize()}",
-                    f"Sorry, let me check the calendar: {shown}. Which day works for you?",
-                )
-                return WrongFact(text[weekday.start() : match.end()], why, say, near[0].isoformat(), 0.9, "calendar")
+                wrong = _by_calendar(text[weekday.start() : match.end()], shown, near[0])
+                return replace(wrong, why=f"{shown}, not a {weekday[1].capitalize()}", say=f"{wrong.say} Which day works for you?")
         if (holiday := _HOLIDAY.search(re.sub(rf"(?:{'|'.join(MONTHS)}) (?:the )?$", "", before, flags=re.I))) is not None:
             right = next((s.first for s in spots_in(holiday[1], today)), None)
             if right is not None and (right.day != day or (month and MONTHS[right.month - 1] != month[1].lower())):
-                shown = f"{holiday[1]} is {right:%B} {right.day}"
-                say = f"Sorry, let me check the calendar: {shown}."
-                return WrongFact(text[holiday.start() : match.end()], shown, say, right.isoformat(), 0.9, "calendar")
+                return _by_calendar(text[holiday.start() : match.end()], f"{holiday[1]} is {right:%B} {right.day}", right)
     return None
+
+
+def _by_calendar(quote: str, shown: str, right: date) -> WrongFact:
+    return WrongFact(quote, shown, f"Sorry, let me check the calendar: {shown}.", right.isoformat(), 0.9, "calendar")
 
 
 def _next(today: date, month: int, day: int) -> date | None:

@@ -237,7 +237,6 @@ def learnt(new: list[list[Row]], old: list[list[Row]], seed: int, *, further: in
             for label, weights, bias in zip(held["labels"], held["weights"] / SCALE, held["bias"], strict=True):
                 at = (*LABELS, *STAGES).index(str(label))
                 model.head.weight[at], model.head.bias[at] = torch.tensor(weights), torch.tensor(bias)
-    if further:
         model.encoder.load_state_dict({name: torch.tensor(array) for name, array in tensors_of(LAYERS).items()}, strict=False)
     round_ = replace(FURTHER, epochs=further) if further else FIRST
     pace: Pace | None = None
@@ -317,16 +316,17 @@ def stages_of(model: InContext, calls: list[list[Row]]) -> dict[str, NDArray[np.
 
 def write(model: InContext, calls: list[list[Row]]) -> None:
     rows, scales = in_bytes(model.words.weight.numpy())
+    digests = {}
     for file, raw in ((LAYERS, exported(model.encoder)), (WORDS, rows.tobytes() + scales.tobytes())):
         file.write_bytes(raw)
-        print(f"{file.name} {hashlib.sha256(raw).hexdigest()}: to be named in voice/models/weights.py")
-    digest = hashlib.sha256(LAYERS.read_bytes()).hexdigest()
+        digests[file] = hashlib.sha256(raw)
+        print(f"{file.name} {digests[file].hexdigest()}: to be named in voice/models/weights.py")
     write_checked(
         WEIGHTS,
         labels=np.array(LABELS),
         weights=(model.head.weight.detach().numpy()[: len(LABELS)] * SCALE).astype(np.float32),
         bias=model.head.bias.detach().numpy()[: len(LABELS)],
-        layers=np.frombuffer(bytes.fromhex(digest), np.uint8),
+        layers=np.frombuffer(digests[LAYERS].digest(), np.uint8),
         stages=np.array(STAGES),
         **stages_of(model, calls),
     )
