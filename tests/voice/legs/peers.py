@@ -24,26 +24,34 @@ FRAME = 960
 class Microphone(MediaStreamTrack):
     """``sound(t)``: amplitude at times in seconds since ``zero`` (a time.monotonic()); one frame every 20 ms, never early.
 
-    ``clock``: how much faster than ours this sender's sound card runs (1.0: the same).
+    ``clock``: how much faster than ours this sender's sound card runs (1.0: the same). on_time() tells whether this computer was
+    quick enough about a moment (time.monotonic()): what it sent late cannot be heard at its time.
     """
 
     kind = "audio"
 
     def __init__(self, sound: Callable[[NDArray[np.float64]], NDArray[np.float64]], zero: float, clock: float = 1.0) -> None:
         super().__init__()
-        self._sound, self._zero, self._clock = sound, zero, clock
+        self._sound, self.zero, self._clock = sound, zero, clock
         self._began = time.monotonic()
         self._sent = 0
+        self._late: list[float] = []  # when frames were due that were asked for more than a frame late
 
     async def recv(self) -> av.AudioFrame:
         due = self._began + (self._sent + FRAME) / RATE / self._clock
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        times = self._began - self._zero + (self._sent + np.arange(FRAME)) / RATE / self._clock
+        if time.monotonic() - due > FRAME / RATE:
+            self._late.append(due)
+        times = self._began - self.zero + (self._sent + np.arange(FRAME)) / RATE / self._clock
         samples = np.round(self._sound(times) * 32767).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._sent, fractions.Fraction(1, RATE)
         self._sent += FRAME
         return frame
+
+    def on_time(self, at: float) -> bool:
+        """Nothing was sent late in the 0.7 s before, whose delay the next quiet pays back, nor just after."""
+        return not any(at - 0.7 < due < at + 0.2 for due in self._late)
 
 
 class Network:
