@@ -25,14 +25,14 @@ _NAMED: Final = re.compile(
     re.I,
 )
 _CONTEXT: Final = re.compile(
-    r"\b(?:budget\w*|afford|spend\w*|price[ds]?|pricing|asking|list(?:ed|ing)?|offer\w*|worth|pay(?:ing|ments?)?|paid|costs?|approv\w+|cash|owe\w*|loan|borrow|qualif\w+"
+    r"\b(?:budget\w*|afford|spend\w*|price[ds]?|pricing|asking|list(?:ed|ing)?|offer\w*|worth|pay(?:ing|ments?)?|paid|get (?:it|this|that|the \w+|one) for|costs?|approv\w+|cash|owe\w*|loan|borrow|qualif\w+"
     r"|stay (?:under|below|at|around|near)|closer to|(?:go|went|get|stretch|come|came|top\w*|max\w*) (?:out |up |over|higher|above|down|in |to )|over|under|up to|max(?:imum)?|tops|at most"
     r"|no more than|less than|more than|at least|minimum|range|between|around|about|roughly|somewhere|ballpark|comfortable|sell\w*|sold|get for|net|counter\w*|apprais\w+|zestimate|zillow"
-    r"|valu\w+|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
+    r"|valu\w+|start at|for (?:theirs|ours|hers|his)|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
     re.I,
 )
 _STRONG: Final = re.compile(
-    r"\b(?:budget\w*|afford|spend\w*|price[ds]?|asking|list(?:ed|ing)?|offer\w*|worth|paid|pay|owe|approv\w+|max(?:imum)?|tops|range|sell|sold|ceiling|dollars|cash|stay|keep|to even|for it|net|let\w* (?:it|this|her) go|(?:too|sounds?|feels?|seems?) (?:high|low|much)|wants?|up to)\b",
+    r"\b(?:budget\w*|afford|spend\w*|price[ds]?|asking|list(?:ed|ing)?|offer\w*|worth|paid|pay|owe|approv\w+|max(?:imum)?|tops|range|sell|sold|ceiling|dollars|cash|stay|keep|to even|for it|net|let\w* (?:it|this|her) go|(?:penny|dollar|cent) over|(?:go|going) over|start at|(?:too|sounds?|feels?|seems?) (?:high|low|much)|wants?|up to)\b",
     re.I,
 )
 _CLOCK_TALK: Final = re.compile(
@@ -42,7 +42,7 @@ _CLOCK_TALK: Final = re.compile(
 _MONTHLY: Final = re.compile(
     r"^\s*(?:dollars\s*|bucks\s*)?(?:or so )?(?:a|per|each|every|/)\s*(?:month|mo)\b|^\s*(?:dollars )?(?:monthly|in rent)", re.I
 )
-_MONTHLY_BEFORE: Final = re.compile(r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}$", re.I)
+_MONTHLY_BEFORE: Final = re.compile(r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}(?<! on )(?<! on a )$", re.I)
 _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*)*$"
 _SAVED_AFTER: Final = re.compile(r"^\s*(?:saved|set aside|to put down|put away|down\b(?! (?:the|there|here))|for (?:the|a|our) down)", re.I)
 _DUES: Final = re.compile(r"\b(?:hoa|dues|insurance|utilities|electric\w*|water bill|application fee|inspection)\b[^.?!]{0,20}$", re.I)
@@ -56,7 +56,7 @@ _NOT_MORE: Final = re.compile(
     re.I,
 )
 _MAX: Final = re.compile(
-    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:max\w*|ceiling|cap(?:ped)?|limit|top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
+    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:(?<!/)max\w*|ceiling|cap(?:ped)?|limit|top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
     + _ABOUT,
     re.I,
 )
@@ -101,17 +101,18 @@ _LEADS: Final = re.compile(
 )
 _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
     ("payment", re.compile(r"\b(?:monthly|a month|per month|payments?|mortgage|rent|dues)\b", re.I)),
-    ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?(?! me nothing)|bid|put in|(?:come|came|coming|go) in (?:at|with)|(?:they|he|she|the sellers?|the buyers?)(?:'d| would| could)? comes? up to|counter(?:ed|ing|s)?|write it (?:up )?(?:at|for)|would they (?:take|accept|do|consider)"
+    ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?(?! me nothing)|bid|put in|(?:come|came|coming|go) in (?:at|with)|(?:they|he|she|the sellers?|the buyers?)(?:'d| would| could)? comes? up to|counter(?:ed|ing|s)?|low[- ]?ball\w*|(?:give|gave|giving) (?:me|us)|(?:go|come in|going in)(?: at)? full price|(?:could|can|might) (?:we|i) get (?:it|this|that|the \w+) (?:for|at)|write it (?:up )?(?:at|for)|would they (?:take|accept|do|consider)"
                          r"|(?:they|seller|sellers|she|he)(?:'d| would| might)? (?:take|accept|consider)|would (?:the )?sellers? (?:take|accept|consider))\b", re.I)),
     ("budget", re.compile(
         r"\b(?:budget\w*|afford|spend\w*|stay (?:under|below|at|around|near|closer|in)|stretch|shopping (?:between|from|in|around|for|under)|look at anything|(?:i'?d|we'?d|i could|we could) go(?= (?:\d|\$|one|two|three|four|five|six|seven|eight|nine))|go (?:up to|to|over|above|higher|past|as high)|approv\w+|qualif\w+|max\w*|tops|topp?(?:ed|ing)? out|comfortable"
-        r"|ceiling|limit|cap|capped|price range|our range|my range|have to work with|looking (?:at|to spend|in|for|under|around)|show (?:me|us)|cash to|we (?:can|could) do|i (?:can|could) do|hoping to (?:stay|pay|spend))\b", re.I)),
+        r"|ceiling|limit|cap|capped|price range|our range|my range|have to work with|(?:i'?m|we'?re|all i'?m|were) working with|looking (?:at|to spend|in|for|under|around)|show (?:me|us)|cash to|we (?:can|could) do|i (?:can|could) do|hoping to (?:stay|pay|spend))\b", re.I)),
     ("asking", re.compile(
-        r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|list(?:ed|ing)?(?: (?:it|at|for|price))?|priced?|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
+        r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|list(?:ed|ing)?(?: (?:it|at|for|price))?|(?<!full )priced?|(?:knock\w*|dropp?\w*|cut|lower\w*|reduc\w+|marked)(?: it| the price| theirs| her| him)?(?: way)?(?: down)? to|(?:it'?s|that'?s|its) (?:on|up) (?:for|at)|on the market (?:for|at)|(?:sign|sticker|listing|flyer)(?: \w+){0,2} says|(?:i|we)(?:'?d| would|'?ll| will| could) (?:\w+ )?take\b|can get (?:me|us)|need out of it|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
         r"|(?:not|n't|never|wouldn't) (?:be )?(?:sell\w*|tak\w+|accept\w*|go(?:ing)?|let\w*)(?= [^.?!]{0,20}(?:less|under|below|for))|(?:have|need|got|want|hoping|like) to (?:get|net|clear|walk away)|net|not a (?:penny|dollar) less|best offer|price tag|firm)\b", re.I)),
 )  # fmt: skip
 _SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
 _BARE_WORDS: Final = 4
+_LEAST_PRICE: Final = 20_000  # dollars; what is less buys no home
 _CLAUSE: Final = re.compile(r"[.?!;]|,(?!\d)|\b(?:but|while|though|and (?:they|we|then|he|she|i))\b", re.I)
 
 
@@ -146,12 +147,16 @@ def amounts_in(text: str) -> list[Amount]:
 def _joined(text: str, first: Number, second: Number) -> bool:
     between = text[first.end : second.start].lower()
     before = text[max(0, first.start - 30) : first.start].lower()
-    if re.fullmatch(r",?\s*(?:dollars )?,?(?:to|-|–|or|maybe|or maybe)\s*,?(?:maybe |like |even |say )?\$?", between):
+    if re.fullmatch(
+        r",?\s*(?:dollars )?(?:(?:a|per) month)?,?\s*(?:to|-|–|or|maybe|or maybe)\s*,?(?:maybe |like |even |say )?\$?", between
+    ):
         return True
     if re.fullmatch(r"\s*and\s*(?:maybe |like )?\$?", between):
         return re.search(r"between\s*(?:like |maybe |about )?\$?$", before) is not None
     if re.fullmatch(r",?\s*", between) is None or second.form != "plain" or not 100 < second.value < 2000:
         return False
+    if first.form == "part" and first.value * 100 < second.value <= first.value * 130:
+        return True  # "six and a half, six seventy-five"
     close = 100 < first.value < second.value <= first.value * 1.3 and first.form == "plain"  # "four fifty four seventy five"
     return close or first.value in (second.value // 100, second.value // 50 * 50 - 50)
 
@@ -210,12 +215,16 @@ def _role(text: str, start: int, end: int, low: int | None, high: int | None) ->
         near: list[tuple[int, Role]] = []
         for role, pattern in _ROLES:
             for match in pattern.finditer(text, begin, stop):
-                if role == "payment" and dollars > 20_000:
+                if role == "payment" and dollars > _LEAST_PRICE:
                     continue
                 near.append((start - match.end() if match.end() <= start else 2 * max(0, match.start() - end) + 4, role))
         if near:
             return min(near)[1]
-    return "budget" if low is None else "asking" if high is None and low > 20_000 else None
+    if low is None:
+        return "payment" if dollars < _LEAST_PRICE else "budget"
+    if high is None:
+        return "asking" if low > _LEAST_PRICE else None
+    return "budget" if _LEAST_PRICE < low < high else None  # a stretch that nothing else is said of is what one looks for
 
 
 def _around(text: str, start: int, end: int) -> tuple[int, int]:

@@ -76,6 +76,7 @@ def spots_in(text: str, today: date) -> list[Spot]:
     """Every day or stretch named, in order; where two readings overlap the longer one stands."""
     readers = (
         _month_days,
+        _between_days,
         _beside,
         _numeric,
         _nth,
@@ -185,6 +186,18 @@ def _holidays(text: str, today: date) -> Iterator[Spot]:
         yield _spot(match, when if when >= today else _easter(today.year + 1))
 
 
+def _between_days(text: str, today: date) -> Iterator[Spot]:
+    """ "between the tenth and the twentieth of October", "from June 1st to the 15th"."""
+    for match in re.finditer(rf"\b(?:between|from) the {_NTH} (?:and|to|through|or) (?:the )?{_NTH} of {_MONTH}\b", text, re.I):
+        first, last = _nth_day(match[1]), _nth_day(match[2])
+        if first is not None and last is not None and first < last:
+            end = _coming(today, _month_number(match[3]), last)
+            yield _spot(match, _day(end.year, end.month, first), end)
+    for match in re.finditer(r"\b(?:over |during )?(?:the )?(?:christmas|winter|holiday) break\b", text, re.I):
+        begins = _coming(today, 12, 20)
+        yield _spot(match, begins, begins + timedelta(days=14))
+
+
 def _beside(text: str, today: date) -> Iterator[Spot]:
     """ "the Monday after Thanksgiving", "the weekend before Labor Day"."""
     for spot in _holidays(text, today):
@@ -246,6 +259,8 @@ def _halves(text: str, today: date) -> Iterator[Spot]:
 def _is_month(text: str, match: re.Match[str]) -> bool:
     """Whether "may" or "march" is the month: a word that a month follows, a capital, or "May or June"."""
     before, after = text[: match.start()], text[match.end() :]
+    if re.match(r"\s*(?:or|and) (?:june|july|april)\b", after, re.I):
+        return True
     if re.search(r"\b(?:i|we|you|they|he|she|it|that|this|which|rates|prices|there|who)\s+$", before, re.I):
         return False
     if re.search(
@@ -255,7 +270,7 @@ def _is_month(text: str, match: re.Match[str]) -> bool:
     ):
         return True
     if re.match(
-        r"\s*(?:(?:or|and) (?:june|july|april)\b|,|\.|!|\?|$|(?:works|would|ideally|sometime|is (?:good|fine|best|when|our))\b)",
+        r"\s*(?:(?:or|and|through|to) (?:june|july|april)\b|,|\.|!|\?|$|(?:works|would|ideally|sometime|is (?:good|fine|best|when|our))\b)",
         after,
         re.I,
     ):
@@ -272,25 +287,35 @@ def _months(text: str, today: date) -> Iterator[Spot]:
         last = _coming(today, month, 31, match[2])
         if match.group().lower().startswith("next ") and last.month == today.month and last.year == today.year:
             last = _day(today.year + 1, month, 31)  # said in March, next March is not this one
+        if (next_but_one := re.match(r" after next\b", text[match.end() :], re.I)) is not None:
+            last = _day(last.year + 1, month, 31)
+            yield Spot(match.start(), match.end() + next_but_one.end(), last.replace(day=1), last)
+            continue
         yield _spot(match, last.replace(day=1), last)
 
 
 def _seasons(text: str, today: date) -> Iterator[Spot]:
-    pattern = rf"\b(?:(early|mid(?:dle of)?|late|end of|beginning of|start of|first of|first half of|second half of|last half of|back half of)[- ]?(?: the)? ?)?(?:the )?(next |this |coming )?(?:(early|late) )?(spring|summer|fall|autumn|winter)(?:time| market)?\b(?! break){_YEAR}"
+    pattern = rf"\b(?:(early|mid(?:dle of)?|late|end of|beginning of|start of|first of|first half of|second half of|last half of|back half of)[- ]?(?: the)? ?)?(?:the )?(next |this |coming )?(?:(early|late) )?(spring|summer|fall|autumn|winter)(?:time| market)?\b('s end)?(?! break){_YEAR}"
     for match in re.finditer(pattern, text, re.I):
         after, before = text[match.end() :], text[: match.start()]
         fall = match[4].lower() == "fall"
-        if fall and (
-            re.match(r"\s+(?:through|apart|for|in love|behind|off|down|by|out|into|back)\b|\s+\d", after, re.I)
-            or re.search(r"\b(?:will|could|might|would|to|can|prices|rates|values|a|her|his|bad|they|deal)\s+$", before, re.I)
+        if re.search(r"(?<!before )\b(?:another|one more) $", before, re.I):
+            continue  # "one more winter of this"
+        if (
+            fall
+            and match[2] is None
+            and (
+                re.match(r"\s+(?:through|apart|for|in love|behind|off|down|by|out|into|back)\b|\s+\d", after, re.I)
+                or re.search(r"\b(?:will|could|might|would|to|can|prices|rates|values|a|her|his|bad|they|deal)\s+$", before, re.I)
+            )
         ):
             continue  # "prices fall", "the deal falls through", "after her fall"
-        first, last = _season(match[4].lower(), today, match[5], (match[2] or "").strip().lower() == "next")
+        first, last = _season(match[4].lower(), today, match[6], (match[2] or "").strip().lower() == "next")
         if (next_but_one := re.match(r" after next\b", after, re.I)) is not None:
             first, last = first.replace(year=first.year + 1), _day(last.year + 1, last.month, 31)
             yield Spot(match.start(), match.end() + next_but_one.end(), first, last)
             continue
-        third, part = (last - first) // 3, (match[1] or match[3] or "").lower()[:3]
+        third, part = (last - first) // 3, (match[1] or match[3] or ("end" if match[5] else "")).lower()[:3]
         if "half" in (match[1] or ""):
             middle = first + (last - first) // 2
             first, last = (first, middle) if part == "fir" else (middle, last)

@@ -14,13 +14,17 @@ from intelligence.conversation.spoken_numbers import TEENS, TENS, UNITS
 
 _SMALL: Final = "|".join((*UNITS, *TEENS))
 _TEN: Final = "|".join(TENS)
-_COUNT: Final = rf"(?:\d+(?:\.5)?|(?:{_TEN})(?:[- ](?:{'|'.join(UNITS)}))?|a couple(?: of)?(?: more)?|couple(?: of)?|a few(?: more)?|few|several|half a|half an|another|an?|{_SMALL})"
+_COUNT: Final = rf"(?:\d+(?:\.5)?|(?:a|one) hundred(?: and)?(?: (?:{_TEN}|{_SMALL}))?|(?:{_TEN})(?:[- ](?:{'|'.join(UNITS)}))?|a couple(?: of)?(?: more)?|couple(?: of)?|a few(?: more)?|few|several|half a|half an|another|an?|{_SMALL})"
 _UNIT_DAYS: Final = {"day": 1.0, "week": 7.0, "fortnight": 14.0, "month": 30.0, "year": 365.0}
 _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.0, "an": 1.0}
 _SPAN: Final = re.compile(
-    rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|give (?:it|us|me)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
+    rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|g[ia]ves? (?:it|us|me|him|her|them)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
     rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?({_COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
-    rf"(\s+(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
+    rf"((?:\s+|,\s*(?=tops|max|at (?:the )?most|or less|or sooner|or so|minimum))(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
+    re.I,
+)
+_OR_MORE: Final = re.compile(
+    rf",?\s*(?:maybe|or|or maybe|maybe even)\s+({_COUNT})\b(?!\s*(?:-|days?|weeks?|months?|years?|people|of us|thousand|grand|k\b|percent|bed))",
     re.I,
 )
 _NOT_AHEAD: Final = re.compile(
@@ -51,6 +55,9 @@ _BEFORE: Final = re.compile(
 _BEFORE_IT: Final = re.compile(
     r"\bbefore (?:it|he|she|they|the|my|our|his|her)(?:'s)? [^.?!,]{3,40}\s(?:on |in |around |about |right around )?(?:the )?$", re.I
 )
+_RUNS_OUT: Final = re.compile(
+    r"\b(?:runs? out|expires?|expiring|has to be (?:done|closed|sold|out)[^.?!,]{0,12})(?: on| in| at)?(?: the)? $", re.I
+)
 _UNTIL: Final = re.compile(
     rf"(?:\b(?:not|nothing|never|wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
@@ -62,18 +69,40 @@ _UNTIL_AFTER: Final = re.compile(
 _RIGHT_AFTER: Final = re.compile(rf"\b(?:right|just|straight|shortly|soon) after{_GAP}", re.I)
 _AFTER: Final = re.compile(rf"\b(?:after|once|past|following){_GAP}", re.I)
 _GIVEN: Final = re.compile(
-    r"\s+(?:at (?:the )?(?:earliest|soonest)|or later|or after|at (?:the )?latest|or (?:sooner|earlier|before)|onwards?)\b", re.I
+    r",?\s+(?:at (?:the )?(?:very )?(?:earliest|soonest)|or later|or after|(?:at )?(?:the )?(?:very )?latest|or (?:sooner|earlier|before)|onwards?|sharp)\b"
+    r"|(?:'s|,? is|,? that's)\s+(?:my|our|the|his|her|their) (?:absolute |hard |real |final |last )*(?:cutoff|cut-off|deadline|limit|drop dead date)\b",
+    re.I,
 )
 _NOW: Final = re.compile(
     r"\b(?:as (?:soon|fast|quickly|quick) as (?:possible|humanly possible|we can|i can|you can)|asap|a\.s\.a\.p|right away|immediately|right now(?= (?:if|we want|i want))|yesterday if|ready to (?:go|move) now|the sooner the better|any day now)\b",
     re.I,
 )
+# "It'll be two years before he retires", "we've got thirty days before they stop paying": that is to come.
+_STILL_AHEAD: Final = re.compile(
+    r"\b(?:it'?ll|that'?ll|will|going to|gonna|might|could)(?: be| take)(?: \w+){0,3} ?,?\s*(?:year,? )?$|\b(?:have|has|got)(?: \w+){0,2} $",
+    re.I,
+)
 _NOT_FOR: Final = re.compile(r"(?:\bnot|n't|\bno(?:thing)?) (?:\w+ ){0,3}for (?:at least |about |another )*$", re.I)
-_OFFSET: Final = re.compile(rf"\b(?:(the|{_COUNT})\s+(day|week|weekend|month|year)s?)\s+(before|after|from|of|past)\s+(?:the )?$", re.I)
-_BY_THEN: Final = re.compile(r"^[^.?!]{0,80}\b(?:by|before) (?:then|that)\b", re.I)
+_OFFSET: Final = re.compile(
+    rf"\b(?:(?:(the|{_COUNT})\s+|(?<!the )(?=day after|day before))(day|week|weekend|month|year)s?)\s+(before|after|from|of|past)\s+(?:the )?$",
+    re.I,
+)
+_BY_THEN: Final = re.compile(r"^[^.?!]{0,80}\b(?:by th[ea]n|(?:by|before) (?:then|that))\b", re.I)
+_NOT_BEFORE_THEN: Final = re.compile(
+    r"^[^.?!]{0,60}(?:\b(?:not|nothing|never|cannot|cant|wont|dont)|n't)\b[^.?!]{0,30}\b(?:before|until|till) (?:then|that)\b", re.I
+)
+_RIGHT_BEHIND: Final = re.compile(r"^[^.?!]{0,60}\b(?:right|soon|straight|shortly) after(?: that)?\s*(?:[.?!,]|$)", re.I)
+# "We have until June", "it takes until then": the day is the last one.
+_HAVE_UNTIL: Final = re.compile(
+    rf"\b(?:have|has|had|having|got|get|gets|takes?|take|through|here|good|gave (?:us|me|him|her|them))(?: \w+){{0,2}} (?:until|till|til){_GAP}",
+    re.I,
+)
 _UP_TO: Final = re.compile(r"\b(?:between|from) now (?:and|until|till|til|to|through)\s+(?:the )?$", re.I)
 _NOT_SOONER: Final = re.compile(rf"\b(?:no|not any|not) (?:sooner|earlier) than{_GAP}", re.I)
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
+_END: Final = re.compile(r"(?:the )?end\b|.*'s end$", re.I)
+_BY: Final = re.compile(r"\b(?:by|before|no later than|not later than)(?: about| maybe)? $", re.I)
+_EITHER: Final = re.compile(r"\s*(?:,|to|-|–|through|,? ?or(?: maybe| even)?|,? ?maybe|,? or)\s*(?:early |late |the )?(?:in )?")
 _JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
 _SHORTLY_DAYS: Final = 14
 _SOON_DAYS: Final = 30  # how far "as soon as possible" reaches, and what a move takes at least
@@ -107,6 +136,8 @@ def _count(said: str) -> float:
     if words[0][:1].isdigit():
         return float(words[0])
     vague = next((_VAGUE[w] for w in words if w in _VAGUE and w not in ("a", "an")), None)
+    if "hundred" in words:
+        return 100.0 + sum({**TENS, **TEENS, **UNITS}.get(w, 0) for w in words[2:])
     return vague or sum({**TENS, **TEENS, **UNITS, "a": 1, "an": 1}.get(w, 0) for w in words) or 1.0
 
 
@@ -120,17 +151,22 @@ def _spans(text: str) -> Iterator[Timeframe]:
             match[4],
             match[5],
             match[7] or "",
-            (match[8] or "").strip().lower(),
+            (match[8] or "").strip(" ,").lower(),
         )
         lead, before = (lead or "").lower(), text[: match.start()]
+        deadline = lead.startswith(("gave", "gives"))  # "the judge gave us sixty days"
+        behind = text[match.end() :]
+        still = behind.lstrip().startswith("before") and _STILL_AHEAD.search(before) is not None
         if (
-            _NOT_AHEAD.match(text[match.end() :])
+            (_NOT_AHEAD.match(behind) and not still)
             or (lead == "for" and "another" not in match.group().lower() and not _NOT_FOR.search(f"{before}for "))
             or (not lead and _PAST.search(before) and not tail.startswith(("close", "escrow", "closing")))
         ):
             continue
         alone = low_word.lower() in ("a", "an", "another") and not more and not tail and not _AFTER_SPAN.search(before)
-        if not (lead or tail or ahead or high_word) and (alone or (not _AHEAD.search(text) and len(text.split()) > 6)):
+        if not (lead or tail or ahead or high_word or still or _OR_MORE.match(behind)) and (
+            alone or (not _AHEAD.search(text) and len(text.split()) > 6)
+        ):
             continue
         days = _UNIT_DAYS[match[6].lower().rstrip("s")]
         low = (_count(low_word) + (0.5 if half or ("half" in more and not high_word) else 0.0)) * days
@@ -139,6 +175,8 @@ def _spans(text: str) -> Iterator[Timeframe]:
             if high_word
             else low * {"two": 2, "three": 3}.get(more.split()[-1] if more else "", 1)
         )
+        if not high_word and (wider := _OR_MORE.match(behind)) is not None and _count(wider[1]) * days > low:
+            high = _count(wider[1]) * days
         said = match.group().lower()
         quote = (match.group().strip(), match.start(), match.end())
         if (
@@ -158,7 +196,7 @@ def _spans(text: str) -> Iterator[Timeframe]:
         ):
             yield Timeframe(0, round(high), *quote)
         else:
-            must = high == low and days < 365 and _MUST.search(before) and not tail.startswith("left")
+            must = high == low and days < 365 and (deadline or still or _MUST.search(before)) and not tail.startswith("left")
             yield Timeframe(0 if must else round(low), round(high), *quote)
 
 
@@ -191,7 +229,11 @@ def _this_time(text: str, today: date) -> Iterator[Timeframe]:
         yield Timeframe(0, round(_UNIT_DAYS[match[1].lower()]), match.group(), match.start(), match.end())
     for match in re.finditer(r"\bthis time next year\b|\b(?:in )?(?:the )?next year or (?:so|two)\b", text, re.I):
         yield Timeframe(
-            *((365, 365) if "time" in match.group().lower() else (0, 730 if "two" in match.group().lower() else 365)),
+            *(
+                (0 if _BY.search(text[: match.start()]) else 365, 365)
+                if "time" in match.group().lower()
+                else (0, 730 if "two" in match.group().lower() else 365)
+            ),
             match.group(),
             match.start(),
             match.end(),
@@ -211,20 +253,20 @@ def _dates(text: str, today: date) -> Iterator[Timeframe]:
 
 def _moved(offset: re.Match[str], spot: Spot, today: date) -> tuple[int, int] | None:
     """ "the week after Labor Day", "two weeks before Christmas", "a week from Saturday", "the week of June 15"."""
-    unit, way = offset[2].lower(), offset[3].lower()
+    count, unit, way = (offset[1] or "the").lower(), offset[2].lower(), offset[3].lower()
     if way == "of":
         monday = (spot.first - today).days - spot.first.weekday()
-        return (max(0, monday), max(0, monday + 6)) if unit == "week" and not spot.whole and offset[1].lower() == "the" else None
+        return (max(0, monday), max(0, monday + 6)) if unit == "week" and not spot.whole and count == "the" else None
     first, last = (spot.first - today).days, (spot.last - today).days
     if way == "before":
-        step = _count(offset[1]) * _UNIT_DAYS.get(unit, 7.0) if offset[1].lower() != "the" else _UNIT_DAYS.get(unit, 7.0)
-        return (max(0, first - round(step)), max(0, first - (1 if offset[1].lower() == "the" and unit == "week" else round(step))))
+        step = _count(count) * _UNIT_DAYS.get(unit, 7.0) if count != "the" else _UNIT_DAYS.get(unit, 7.0)
+        return (max(0, first - round(step)), max(0, first - (1 if count == "the" and unit == "week" else round(step))))
     if unit == "weekend":
         saturday = last + 1 + (5 - (spot.last.weekday() + 1)) % 7
         return saturday, saturday + 1
-    if offset[1].lower() == "the":
+    if count == "the":
         return (last + 1, last + round(_UNIT_DAYS[unit])) if unit != "day" else (last + 1, last + 1)
-    step = round(_count(offset[1]) * _UNIT_DAYS[unit])
+    step = round(_count(count) * _UNIT_DAYS[unit])
     return last + step, last + step
 
 
@@ -232,7 +274,10 @@ def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
     """ "June or July", "between May and July", "from June to August", "Easter in April" as one stretch."""
     between = text[one.end : two.start].lower()
     before = text[max(0, one.start - 12) : one.start].lower()
-    if re.fullmatch(r"\s*(?:,|or|to|-|–|through|or maybe|maybe|,? or)\s*(?:early |late |the )?", between) and two.last > one.first:
+    again = re.fullmatch(r",\s*", between) and re.match(r"the (?!end)", text[two.start :], re.I)
+    if again or re.fullmatch(r",?\s*(?:which is|which would be|that's|that is|which falls on|so)\s*(?:on |in )?", between):
+        return Spot(one.start, two.end, two.first, two.last)  # "spring break, the last week of March" says it again, better
+    if _EITHER.fullmatch(between) and two.last > one.first:
         start = one.start - 5 if re.search(r"\bfrom $", before) else one.start
         return Spot(start, two.end, min(one.first, two.first), two.last)
     if re.fullmatch(r"\s*and\s*", between) and re.search(r"between (?:the )?$", before) and two.last > one.first:
@@ -254,30 +299,36 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
     lead = None
     if (offset := _OFFSET.search(before)) is not None and (moved := _moved(offset, spot, today)) is not None:
         at = max(0, spot.start - 70) + offset.start()
-        return Timeframe(*moved, text[at : spot.end].strip(), at, spot.end)
+        by = _BY.search(text[:at])
+        return Timeframe(0 if by else moved[0], moved[1], text[at : spot.end].strip(), at, spot.end)
     if (lead := _UP_TO.search(before)) is not None:
         low, high = 0, last if "through" in lead.group().lower() or not spot.whole else first
     elif (lead := _NOT_SOONER.search(before)) is not None:
         low, high = first, None
     elif (lead := _UNTIL_AFTER.search(before)) is not None:
         low, high = last, None
+    elif _NOT_BEFORE_THEN.match(text[spot.end :]):
+        low, high = last, None
     elif _BY_THEN.match(text[spot.end :]):
         low, high = 0, last
+    elif _RIGHT_BEHIND.match(text[spot.end :]):
+        low, high = last, last + _SHORTLY_DAYS
     elif given is not None:
         early = re.search(r"earliest|soonest|later|after|onward", given.group(), re.I)
         low, high = (first, None) if early else (0, last)
     elif (lead := _UNTIL.search(before)) is not None or (lead := _FROM.search(before)) is not None:
         low, high = (last, None) if not spot.whole else (first, last)  # "not until spring": in spring, then
+    elif (lead := _HAVE_UNTIL.search(before)) is not None:
+        low, high = 0, last
     elif (lead := _RIGHT_AFTER.search(before)) is not None:
         low, high = last, last + _SHORTLY_DAYS
     elif (lead := _AFTER.search(before)) is not None:
         low, high = last, None
     elif (lead := _BEFORE.search(before)) is not None:
-        by_its_end = lead[1].lower() not in ("before", "prior to", "ahead of") and (
-            not spot.whole or re.match(r"(?:the )?end", text[spot.start :], re.I)
-        )
-        low, high = 0, last if by_its_end or re.match(r"(?:the )?end", text[spot.start :], re.I) else first
-    elif _BEFORE_IT.search(before) is not None:
+        its_end = _END.match(text[spot.start : spot.end]) is not None
+        by_its_end = lead[1].lower() not in ("before", "prior to", "ahead of") and not spot.whole
+        low, high = 0, last if its_end or by_its_end else first
+    elif _BEFORE_IT.search(before) is not None or _RUNS_OUT.search(before) is not None:
         low, high = 0, last
     start = spot.start if lead is None else max(0, spot.start - 70) + lead.start()
     if lead is not None and lead.re is _UNTIL:

@@ -13,7 +13,6 @@ import argparse
 import functools
 import hashlib
 import io
-import json
 import os
 import random
 import sys
@@ -42,12 +41,12 @@ sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.classifier import write_checked  # noqa: E402  the path is set above
 from intelligence.conversation.objections import SECOND, WEIGHTS  # noqa: E402
-from scripts.evaluations.spoken import heard_lines  # noqa: E402
 from scripts.training.calls import beginning, said_in_calls  # noqa: E402
+from scripts.training.heard import hear, heard_before, kept  # noqa: E402
 from scripts.training.objections import CUTS, Numbers, Truth, as_heard, authored, folds_of, scored  # noqa: E402
 from voice.models.onnx import tokenizer_of  # noqa: E402
 
-KEPT = ROOT / "build" / "objections"
+KEPT = kept("objections")
 LAYERS = ROOT / "voice" / "models" / "data" / "objections-layers.onnx"
 TOKENS = LAYERS.parent / "minilm-tokenizer.json"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -67,7 +66,6 @@ CALM_TWICE = ("objections_not_chat", "objections_not_short", "objections_ramblin
 CALM_OTHERS, CALM_EPOCHS, CALM_RATE = 4200, 2, 1e-4
 # The third round: the calls, beginnings of sentences, the plainest words; the mean of the weights before and after it is kept.
 PLAINEST, PLAINEST_TIMES, CALLS_TIMES, LAST_OTHERS, LAST_EPOCHS, LAST_RATE, BEGUN = "objections_textbook", 3, 2, 6000, 3, 1.5e-4, 0.4
-HEARD_BY = ("awb", "kal16", "kal")  # other voices of flite than those of --through-audio
 FALSE_ALARMS = 5.0  # per 100 negatives, out of fold
 SCALE = 4.0  # of the unit vector before the head
 Tensors = dict[str, NDArray[np.float32]]
@@ -310,22 +308,6 @@ def version(text: str, sound: str, dice: random.Random) -> str:
     return sound if sound and chance < 0.75 else as_heard(text, dice) or text
 
 
-def hear(texts: Sequence[str]) -> None:
-    """Notes what our recogniser makes of the sentences; goes on where it was stopped."""
-    known = spoken_before()
-    missing = [text for text in texts if text not in known]
-    with (KEPT / "heard.jsonl").open("a") as out:
-        for at in range(0, len(missing), 50):
-            for line in heard_lines([{"text": text} for text in missing[at : at + 50]], voices=HEARD_BY):
-                out.write(json.dumps({"spoken": line["spoken"], "text": line["text"]}) + "\n")
-
-
-def spoken_before() -> dict[str, str]:
-    file = KEPT / "heard.jsonl"
-    rows = [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
-    return {row["spoken"]: row["text"] for row in rows}
-
-
 def cut(texts: list[str]) -> list[list[str]]:
     return [[" ".join(t.split()[: max(1, round(len(t.split()) * part))]) for t in texts] for part in CUTS]
 
@@ -441,22 +423,21 @@ def main() -> None:
     parser.add_argument("--final", action="store_true")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
-    KEPT.mkdir(parents=True, exist_ok=True)
     labels = tuple(tomllib.loads((WEIGHTS.parent.parent / "taxonomy.toml").read_text())["objections"])
     lines = authored(WEIGHTS.parent, labels)
     random.Random(5).shuffle(lines)
     texts = [text for text, _, _ in lines]
     if chosen.hear:
-        hear(texts)
+        hear(KEPT.name, texts)
     voices = [voice for _, _, voice in lines]
-    known = spoken_before()
-    heard = [known.get(text, "") for text in texts]
+    known = heard_before(KEPT.name)
+    sounds = [known.get(text, [""])[-1] for text in texts]
     truth = np.array([[label in named for label in labels] for _, named, _ in lines])
     wanted = np.concatenate((truth, truth.any(1, keepdims=True)), axis=1).astype(np.float32)
     if chosen.fold is not None:
-        note_fold(chosen.fold, texts, heard, wanted, folds_of(lines), voices, labels)
+        note_fold(chosen.fold, texts, sounds, wanted, folds_of(lines), voices, labels)
     if chosen.final:
-        models = trained(texts, heard, wanted, calming(voices), last_round(texts, heard, wanted, voices, labels))
+        models = trained(texts, sounds, wanted, calming(voices), last_round(texts, sounds, wanted, voices, labels))
         torch.save([model.state_dict() for model in models], KEPT / "final.pt")
     if chosen.write:
         fitted, bar = judged(labels)
