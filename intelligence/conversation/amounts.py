@@ -101,13 +101,13 @@ _LEADS: Final = re.compile(
 )
 _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
     ("payment", re.compile(r"\b(?:monthly|a month|per month|payments?|mortgage|rent|dues)\b", re.I)),
-    ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?(?! me nothing)|bid|put in|(?:come|came|coming|go) in (?:at|with)|(?:they|he|she|the sellers?|the buyers?)(?:'d| would| could)? comes? up to|counter(?:ed|ing|s)?|low[- ]?ball\w*|(?:give|gave|giving) (?:me|us)|(?:go|come in|going in)(?: at)? full price|(?:could|can|might) (?:we|i) get (?:it|this|that|the \w+) (?:for|at)|write it (?:up )?(?:at|for)|would they (?:take|accept|do|consider)"
+    ("offer", re.compile(r"\b(?:offer(?:ed|ing|s)?(?! me nothing)|bid|put in|(?:come|came|coming|go) in (?:at|with)|(?:they|he|she|the sellers?|the buyers?)(?:'d| would| could)? comes? up to|counter(?:ed|ing|s|offer\w*)?|start at|low[- ]?ball\w*|(?:give|gave|giving) (?:me|us)|(?:go|come in|going in)(?: at)? full price|(?:could|can|might) (?:we|i) get (?:it|this|that|the \w+) (?:for|at)|write it (?:up )?(?:at|for)|would they (?:take|accept|do|consider)"
                          r"|(?:they|seller|sellers|she|he)(?:'d| would| might)? (?:take|accept|consider)|would (?:the )?sellers? (?:take|accept|consider))\b", re.I)),
     ("budget", re.compile(
         r"\b(?:budget\w*|afford|spend\w*|stay (?:under|below|at|around|near|closer|in)|stretch|shopping (?:between|from|in|around|for|under)|look at anything|(?:i'?d|we'?d|i could|we could) go(?= (?:\d|\$|one|two|three|four|five|six|seven|eight|nine))|go (?:up to|to|over|above|higher|past|as high)|approv\w+|qualif\w+|max\w*|tops|topp?(?:ed|ing)? out|comfortable"
-        r"|ceiling|limit|cap|capped|price range|our range|my range|have to work with|(?:i'?m|we'?re|all i'?m|were) working with|looking (?:at|to spend|in|for|under|around)|show (?:me|us)|cash to|we (?:can|could) do|i (?:can|could) do|hoping to (?:stay|pay|spend))\b", re.I)),
+        r"|ceiling|limit|cap|capped|price range|our range|my range|have to work with|set aside|keep it (?:right )?(?:at|around|under|below|near)|(?:i|we)(?:'?d| would|'?ll| could| can) pay|(?:i'?m|we'?re|all i'?m|were) working with|looking (?:at|to spend|in|for|under|around)|show (?:me|us)|cash to|we (?:can|could) do|i (?:can|could) do|hoping to (?:stay|pay|spend))\b", re.I)),
     ("asking", re.compile(
-        r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|list(?:ed|ing)?(?: (?:it|at|for|price))?|(?<!full )priced?|(?:knock\w*|dropp?\w*|cut|lower\w*|reduc\w+|marked)(?: it| the price| theirs| her| him)?(?: way)?(?: down)? to|(?:it'?s|that'?s|its) (?:on|up) (?:for|at)|on the market (?:for|at)|(?:sign|sticker|listing|flyer)(?: \w+){0,2} says|(?:i|we)(?:'?d| would|'?ll| will| could) (?:\w+ )?take\b|can get (?:me|us)|need out of it|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
+        r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|(?<!under )(?<!over )(?<!below )(?<!above )list(?:ed|ing)?(?: (?:it|at|for|price))?|(?<!full )priced?|(?:knock\w*|dropp?\w*|cut|lower\w*|reduc\w+|marked)(?: it| the price| theirs| her| him)?(?: way)?(?: down)? to|(?:it'?s|that'?s|its) (?:on|up) (?:for|at)|on the market (?:for|at)|(?:sign|sticker|listing|flyer)(?: \w+){0,2} says|(?:i|we)(?:'?d| would|'?ll| will| could) (?:\w+ )?take\b|can get (?:me|us)|need out of it|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this|mine|ours|that))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
         r"|(?:not|n't|never|wouldn't) (?:be )?(?:sell\w*|tak\w+|accept\w*|go(?:ing)?|let\w*)(?= [^.?!]{0,20}(?:less|under|below|for))|(?:have|need|got|want|hoping|like) to (?:get|net|clear|walk away)|net|not a (?:penny|dollar) less|best offer|price tag|firm)\b", re.I)),
 )  # fmt: skip
 _SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
@@ -246,7 +246,7 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
         return None if number.form == "scaled" and _COUNTED.match(after) and not monthly and not sign else round(value)
     if _COUNTED.match(after) and not monthly:
         return None
-    if (not sign and _NAMED.search(before)) or re.search(r"\d[./:-]$", before):
+    if (not sign and not monthly and _NAMED.search(before)) or re.search(r"\d[./:-]$", before):
         return None
     if (
         not sign

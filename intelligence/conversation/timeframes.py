@@ -87,7 +87,10 @@ _OFFSET: Final = re.compile(
     rf"\b(?:(?:(the|{_COUNT})\s+|(?<!the )(?=day after|day before))(day|week|weekend|month|year)s?)\s+(before|after|from|of|past)\s+(?:the )?$",
     re.I,
 )
-_BY_THEN: Final = re.compile(r"^[^.?!]{0,80}\b(?:by th[ea]n|(?:by|before) (?:then|that))\b", re.I)
+_BY_THEN: Final = re.compile(
+    r"^[^.?!]{0,80}\b(?:by th[ea]n|(?:by|before) (?:then|that)|(?:that's|which is|is) the (?:very )?last day)\b|^,?\s*(?:and )?(?:we|i|they|he|she)(?:'ve|'s)? (?:gotta|got to|have to|has to|need to|needs to|must) be\b",
+    re.I,
+)
 _NOT_BEFORE_THEN: Final = re.compile(
     r"^[^.?!]{0,60}(?:\b(?:not|nothing|never|cannot|cant|wont|dont)|n't)\b[^.?!]{0,30}\b(?:before|until|till) (?:then|that)\b", re.I
 )
@@ -196,7 +199,12 @@ def _spans(text: str) -> Iterator[Timeframe]:
         ):
             yield Timeframe(0, round(high), *quote)
         else:
-            must = high == low and days < 365 and (deadline or still or _MUST.search(before)) and not tail.startswith("left")
+            must = (
+                high == low
+                and (days < 365 or tail)
+                and (deadline or still or _MUST.search(before) or _BY_THEN.match(behind))
+                and not tail.startswith("left")
+            )
             yield Timeframe(0 if must else round(low), round(high), *quote)
 
 
