@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from intelligence.conversation.card_head import in_context
 from intelligence.conversation.findings import settled
-from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, Finding, Reading, Turn, Vectors, read
+from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, EmbedOf, Finding, Reading, Turn, Vectors, read
 from voice.models import InContext
 
 DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
@@ -30,7 +30,7 @@ class Heard:
 class Coaches:
     """One per call. A module that raises, or is too slow three times, is switched off for this call.
 
-    ``second``: vectors of the second sentence model, for what leaves a module in doubt; ``context``: those of turns behind what the other
+    ``second``: vectors of a speaker's second sentence model, for what leaves a module in doubt; ``context``: those of turns behind what the other
     side said last. Without them the first judgement stands.
     """
 
@@ -39,7 +39,7 @@ class Coaches:
         detectors: Sequence[Detector],
         embed: Embed,
         *,
-        second: Embed | None = None,
+        second: EmbedOf | None = None,
         context: EmbedInContext | None = None,
         today: str = "",
         clock: Callable[[], float] = time.perf_counter,
@@ -78,9 +78,8 @@ class Coaches:
             return replace(paused, turn=turn)  # the same words by the same bars ask the same of both sentence models
         reading, whole = await asyncio.gather(read(turn, self._embed), self._in_context(turn))
         reading = replace(reading, in_context=whole)
-        doubtful = self._doubtful(reading) if self._second is not None else []
-        if self._second is not None and doubtful:
-            vectors = await self._second(doubtful)
+        if self._second is not None and turn.speaker != "supervisor" and (doubtful := self._doubtful(reading)):
+            vectors = await self._second(turn.speaker, doubtful)
             reading = replace(reading, second=dict(zip(doubtful, vectors, strict=True)))
         return reading
 

@@ -1,10 +1,12 @@
 """What an agent must not say, heard in the agent's own words; and whether our own words would break the same rules.
 
-Two things judge a sentence: precise rules (data/compliance_rules.toml), each enough on its own, and a trained head over
-sentence vectors, hashed words, word classes and signs of the rules. Every finding is told by the rule it comes nearest to.
+Two things judge a sentence: precise rules (data/compliance_rules.toml), each enough on its own, and trained heads: a first
+one over sentence vectors, hashed words, word classes and signs of the rules, and a second one whose sentence model was
+trained with it and which decides where it is asked. Every finding is told by the rule it comes nearest to.
 """
 
 import itertools
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -15,9 +17,12 @@ from numpy.typing import NDArray
 from intelligence.conversation.card_head import margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
+from intelligence.conversation.second_head import SecondHead, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
+from voice.models.weights import COMPLIANCE
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "compliance.npz"
+SECOND: Final = WEIGHTS.parent / "compliance_second.npz"
 WORDS_WEIGHTS: Final = Path(__file__).parent / "data" / "compliance_own.npz"
 PARTIAL_EXTRA: Final = 0.25  # half a sentence may still turn round, so it must be surer
 _MOST_PARTIAL: Final = 0.9
@@ -26,6 +31,8 @@ _LAWFUL: Final = -2.5
 _SLIP: Final = 1.3  # and a slip that no sentence says alone is one from here on
 _SLIP_CONFIDENCE: Final = 0.85
 _LAWFUL_PARTIAL: Final = -1.5
+_LIKELY: Final = 0.3  # while a turn is not over the second model is asked when the first head finds some kind this likely
+_MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 4 ms each
 
 
 def spans(reading: Reading) -> tuple[list[str], Vectors]:
@@ -43,24 +50,49 @@ class ComplianceDetector:
 
     name = "compliance"
 
-    def __init__(self, head: Head | None = None) -> None:
+    def __init__(self, head: Head | None = None, second: SecondHead | None = None) -> None:
         self._head = head if head is not None else load_head(WEIGHTS)
+        self._second = second if second is not None else _second_head()
+        self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
+
+    def doubts(self, reading: Reading) -> list[str]:
+        """The sentences, and pairs of them, of an agent's turn, likeliest first; none while it is not over and nothing in it is likely."""
+        if reading.turn.speaker != "agent" or not reading.sentences:
+            return []
+        texts, _ = spans(reading)
+        heard = self._first(reading).max(axis=1)
+        if reading.turn.growing and heard.max() < _LIKELY:
+            return []
+        return [texts[row] for row in np.argsort(-heard, kind="stable")[:_MOST_DOUBTS]]
+
+    def _first(self, reading: Reading) -> NDArray[np.float32]:
+        """The first head's probabilities; asked for twice a turn, computed once."""
+        if self._read is None or self._read[0].sentences != reading.sentences or self._read[0].vectors is not reading.vectors:
+            texts, vectors = spans(reading)
+            self._read = (reading, _judged(self._head, [neutral(text) for text in texts], vectors))
+        return self._read[1].copy()
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
         if turn.speaker != "agent" or not reading.sentences:
             return []
-        texts, vectors = spans(reading)
+        texts, _ = spans(reading)
         words = [neutral(text) for text in texts]
-        table = _judged(self._head, words, vectors)
+        table = self._first(reading)
+        bars = np.repeat(self._head.thresholds[None], len(texts), axis=0)
+        asked = [row for row, text in enumerate(texts) if text in reading.second]
+        if asked:
+            answers = self._second.probabilities(np.stack([reading.second[texts[row]] for row in asked]))
+            table[asked] = _unless_declined(self._second.labels, [words[row] for row in asked], answers)
+            bars[asked] = self._second.thresholds
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
         margins = margins_in(reading)
         if margins and margins["slip"] < (_LAWFUL_PARTIAL if turn.growing else _LAWFUL):
             return []  # sentences that sound like a slip, in a turn that behind what the other side said is none
         found = []
         for column, label in enumerate(self._head.labels):
-            best = int(np.argmax(table[:, column]))
-            confidence, threshold = float(table[best, column]), float(self._head.thresholds[column])
+            best = int(np.argmax(table[:, column] - bars[:, column]))
+            confidence, threshold = float(table[best, column]), float(bars[best, column])
             rule: Rule | None = None
             for row, broken in enumerate(outright):
                 named = next((r for r in broken if r.label == label), None)
@@ -101,13 +133,21 @@ def breaches(sentence: str) -> list[Finding]:
 
 
 def _judged(head: Head, words: list[str], vectors: Vectors) -> NDArray[np.float32]:
-    """The head's probabilities; none but recording where the speaker only declines ("we never tell them" is no denial there)."""
-    table = head.probabilities(words, vectors, columns(words))
-    heard = np.array([label == "recording" for label in head.labels])
+    return _unless_declined(head.labels, words, head.probabilities(words, vectors, columns(words)))
+
+
+def _unless_declined(labels: Sequence[str], words: list[str], table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """None but recording where the speaker only declines ("we never tell them" is no denial there)."""
+    heard = np.array([label == "recording" for label in labels])
     for row, said in enumerate(words):
         if declines(said):
             table[row] = np.where(heard, table[row], 0.0)
     return table
+
+
+@cache
+def _second_head() -> SecondHead:
+    return load_second_head(SECOND, COMPLIANCE)
 
 
 @cache

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.card_head import card_head, chance_at, chance_of_objection, log_odds, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
-from intelligence.conversation.objection_second import SecondHead, as_money, load_second_head
+from intelligence.conversation.second_head import SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
+from voice.models.weights import OBJECTIONS
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
 SECOND: Final = Path(__file__).parent / "data" / "objections_second.npz"
@@ -191,4 +192,4 @@ class ObjectionDetector:
 @functools.cache
 def _second_head() -> SecondHead:
     """Once a process."""
-    return load_second_head(SECOND)
+    return load_second_head(SECOND, OBJECTIONS)

@@ -313,9 +313,7 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         low, high = 0, last if "through" in lead.group().lower() or not spot.whole else first
     elif (lead := _NOT_SOONER.search(before)) is not None:
         low, high = first, None
-    elif (lead := _UNTIL_AFTER.search(before)) is not None:
-        low, high = last, None
-    elif _NOT_BEFORE_THEN.match(text[spot.end :]):
+    elif (lead := _UNTIL_AFTER.search(before)) is not None or _NOT_BEFORE_THEN.match(text[spot.end :]):
         low, high = last, None
     elif _BY_THEN.match(text[spot.end :]):
         low, high = 0, last

@@ -8,10 +8,13 @@ from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from voice.models import Side
+
 Speaker: TypeAlias = Literal["agent", "prospect", "supervisor"]
 Family: TypeAlias = Literal["objection", "signal", "compliance", "moment"]
 Vectors: TypeAlias = NDArray[np.float32]
 Embed: TypeAlias = Callable[[list[str]], Awaitable[Vectors]]
+EmbedOf: TypeAlias = Callable[[Side, list[str]], Awaitable[Vectors]]
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
@@ -48,7 +51,7 @@ class Turn:
 class Reading:
     """A turn, read: its sentences and their unit vectors (float32, shape (n, 384)), made once for all detectors.
 
-    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model (shape (768,)); ``in_context``
+    ``second`` holds, for sentences that left a detector in doubt, their unit vectors of the second model of this speaker; ``in_context``
     the unit vector (shape (384,)) of the whole turn behind what the other side said last, where a model reads that.
     """
 

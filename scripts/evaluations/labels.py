@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from intelligence.conversation.turns import Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
+from intelligence.conversation.turns import Doubting, Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
 from voice.models.trained import TrainedVectors, trained_vectors  # noqa: E402
-from voice.models.weights import MINILM, OBJECTIONS, files_of  # noqa: E402
+from voice.models.weights import MINILM, WeightSet, files_of  # noqa: E402
 
 Line = dict[str, Any]
 Judge = Callable[[Line, Reading], list[Finding]]
@@ -80,12 +80,17 @@ def sentence_vectors() -> SentenceVectors:
     return model
 
 
-def second_vectors() -> TrainedVectors:
-    """The second sentence model, warm."""
-    cache = Path(tempfile.gettempdir())
-    model = trained_vectors(OBJECTIONS, folder=None, cache=cache)
+def second_vectors(weights: WeightSet) -> TrainedVectors:
+    """A second sentence model, warm."""
+    model = trained_vectors(weights, folder=None, cache=Path(tempfile.gettempdir()))
     model.embed(["warm up"])
     return model
+
+
+def asked_again(detector: Doubting, reading: Reading, second: TrainedVectors) -> Reading:
+    """The reading with the second model's vectors of what leaves the detector in doubt, as in a call."""
+    doubtful = detector.doubts(reading)
+    return replace(reading, second=dict(zip(doubtful, second.embed(doubtful), strict=True))) if doubtful else reading
 
 
 def hear(lines: Sequence[Line], judge: Judge, model: SentenceVectors, *, speaker: str = "prospect") -> Heard:

@@ -6,7 +6,6 @@ objection. The lines and the counting are described in scripts/evaluations/label
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
@@ -17,6 +16,7 @@ from intelligence.conversation.signals import SignalDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading
 from scripts.evaluations.labels import (
     Line,
+    asked_again,
     compared,
     hear,
     lines_of,
@@ -29,18 +29,18 @@ from scripts.evaluations.labels import (
     write_predictions,
 )
 from scripts.evaluations.spoken import heard_lines
+from voice.models.weights import OBJECTIONS
 
 
 def main() -> None:
     arguments = with_audio(parser_of(__doc__)).parse_args()
     lines, vectors = lines_of(arguments.file), sentence_vectors()
-    objections, second = ObjectionDetector(), second_vectors()
+    objections, second = ObjectionDetector(), second_vectors(OBJECTIONS)
     modules = [SignalDetector(), objections]
 
     def judge(_: Line, reading: Reading) -> list[Finding]:
-        if doubtful := objections.doubts(reading):
-            reading = replace(reading, second=dict(zip(doubtful, second.embed(doubtful), strict=True)))
-        return [f for f in together(modules, reading, Conversation()) if f.family == "objection"]
+        heard = together(modules, asked_again(objections, reading, second), Conversation())
+        return [f for f in heard if f.family == "objection"]
 
     heard = hear(lines, judge, vectors)
     report = report_of(lines, heard)

@@ -1,7 +1,8 @@
 """``--through-audio``: labelled lines spoken by a test voice over a telephone and heard by our own recogniser.
 
 The voice is flite (Debian's package; its rms and slt by turns), which is a tool of measurements and no part of the product.
-Each line goes through 8 kHz, 300 to 3,400 Hz and mu-law, as a telephone has it, and is decoded as a finished utterance is.
+Each line goes through 8 kHz, 300 to 3,400 Hz and mu-law, as a telephone has it, and is decoded as a finished utterance is, with
+the terms of the shipped playbook as likely words, as in a call.
 """
 
 import shutil
@@ -16,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from coaching.playbook import load
 from voice.legs.pcm import channels_of
 from voice.models import Window
 from voice.models.weights import WHISPER, folder_of
@@ -58,13 +60,13 @@ def spoken(text: str, voice: str, folder: Path) -> NDArray[np.int16]:
 
 def heard_lines(lines: Sequence[dict[str, Any]], model: str = "tiny.en", voices: Sequence[str] = VOICES) -> list[dict[str, Any]]:
     """The same lines with the text that the recogniser gives for them, and its words with their probabilities. ``voices``: of flite."""
-    out = []
+    out, terms = [], tuple(word for words in load().terms.values() for word in words)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         whisper = Whisper(folder_of(WHISPER[model], folder=None, cache=Path(tempfile.gettempdir())), model, workers=1)
         for number, line in enumerate(lines):
             sound = spoken(line["text"], voices[number % len(voices)], place)
-            words = whisper.decode(Window("evaluation", "agent", str(number), sound, 0, "final")).words
+            words = whisper.decode(Window("evaluation", "agent", str(number), sound, 0, "final", hotwords=terms)).words
             text = written(" ".join(w.text.strip() for w in words))
             probabilities = [[w.text.strip(), w.start_ms, w.end_ms, w.probability] for w in words]
             out.append({**line, "text": text, "spoken": line["text"], "words": probabilities})

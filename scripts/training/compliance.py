@@ -110,7 +110,7 @@ class Table:
 
 
 def table_of(lines: list[Line], labels: tuple[str, ...], model: SentenceVectors, known: dict[str, list[str]]) -> Table:
-    dice = random.Random(11)
+    dice, lines = random.Random(11), [line for line in lines if plain(line.text)]
     rows_of = [[line.text, as_heard(line.text, dice), *filter(plain, known.get(line.text, [])[:2])] for line in lines]
     texts = [text for rows in rows_of for text in rows]
     parts = [sentences_of(t) for t in texts]
@@ -215,6 +215,14 @@ def rules_alone(table: Table) -> None:
             print("   wrong:", sorted(s - t), text)
 
 
+def lines_of_agents() -> tuple[list[Line], list[Line]]:
+    """The authored lines with what only sounds like them, and what agents say in the calls."""
+    ours = [*(rule.rephrase for rule in rules()), *protected.ANSWERS.values()]
+    own = [Line(f"own: {n % 5}", frozenset(), text) for n, text in enumerate(ours)]
+    calls = [Line(f"calls: {said.call}", said.labels & set(SLIPS), said.text) for said in said_in_calls("agent", "compliance")]
+    return [*authored("compliance_*.txt", SLIPS), *own, *everyday("prospect.txt")], calls
+
+
 def hear_all() -> None:
     """What breaks a rule, or asks what must not be judged, is said twice: it is rare, and each mishearing teaches another."""
     lines = [*authored("compliance_*.txt", SLIPS), *everyday("prospect.txt"), *authored("protected_*.txt", ABOUT)]
@@ -239,10 +247,7 @@ def main() -> None:
     if not known:
         raise SystemExit("nothing was heard yet: scripts/train compliance --hear")
     model = SentenceVectors(*files_of(MINILM, folder=None, cache=cache))
-    ours = [*(rule.rephrase for rule in rules()), *protected.ANSWERS.values()]
-    own = [Line(f"own: {n % 5}", frozenset(), text) for n, text in enumerate(ours)]
-    calls = [Line(f"calls: {said.call}", said.labels & set(SLIPS), said.text) for said in said_in_calls("agent", "compliance")]
-    near = [*authored("compliance_*.txt", SLIPS), *own, *everyday("prospect.txt")]
+    near, calls = lines_of_agents()
     slips = table_of([*near, *calls], SLIPS, model, known)
     rules_alone(slips)
     train(slips, SLIPS, compliance.WEIGHTS, words_only=False, write=not arguments.check, penalty=arguments.penalty, least=EAR_BAR)

@@ -102,7 +102,7 @@ async def test_what_was_read_in_a_pause_is_not_read_again_at_its_end() -> None:
         asked["first"] += sentences
         return await no_vectors(sentences)
 
-    async def second(sentences: list[str]) -> Vectors:
+    async def second(speaker: str, sentences: list[str]) -> Vectors:
         asked["second"] += sentences
         return np.zeros((len(sentences), 768), np.float32)
 
@@ -140,18 +140,19 @@ class Doubter:
 
 async def test_the_second_model_is_asked_about_doubtful_sentences_only() -> None:
     """It reads what a module doubts, once a turn; a turn without doubt does not reach it."""
-    asked: list[list[str]] = []
+    asked: list[tuple[str, list[str]]] = []
 
-    async def second(sentences: list[str]) -> Vectors:
-        asked.append(sentences)
+    async def second(speaker: str, sentences: list[str]) -> Vectors:
+        asked.append((speaker, sentences))
         return np.full((len(sentences), 384), 7.0, np.float32)
 
     doubter, failing = Doubter(), Doubter(fails=True)
     coaches = Coaches([doubter, failing], no_vectors, second=second)
     for text in ("Good morning.", "hm, maybe. That is fine."):
         await coaches.feed(Turn("prospect", text))
-    assert asked == [["hm, maybe."]]
-    assert doubter.seen == failing.seen == [{}, {"hm, maybe.": 7.0}]
+    await coaches.feed(Turn("supervisor", "hm, whisper to her."))
+    assert asked == [("prospect", ["hm, maybe."])]
+    assert doubter.seen == failing.seen == [{}, {"hm, maybe.": 7.0}, {}]
 
 
 async def test_a_module_that_is_too_slow_is_switched_off() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import random
 import re
@@ -20,7 +21,8 @@ from intelligence.conversation.protected import ANSWERS, ProtectedQuestionDetect
 from intelligence.conversation.protected import WEIGHTS as PROTECTED_WEIGHTS
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, files_of
+from voice.models.trained import TrainedVectors, trained_vectors
+from voice.models.weights import COMPLIANCE, MINILM, files_of
 from web.compose import breaks_rule
 
 LABELS = {"fair_housing", "guarantee", "legal_advice", "kickback", "dual_agency", "recording", "fee_fixing"}
@@ -275,3 +277,61 @@ def test_a_fact_about_tomorrow_is_a_guarantee_and_a_safe_trip_is_no_place() -> N
     assert broken_rules(neutral("I can tell you for a fact they sold it in May.")) == ()
     assert broken_rules(neutral("I'll send you both things tonight. Safe travels, Curtis.")) == ()
     assert neutral("Drive safe!") == "drivesafe"
+
+
+@pytest.fixture(scope="module")
+def second() -> TrainedVectors:
+    return trained_vectors(COMPLIANCE, folder=None, cache=Path("none"))
+
+
+def with_second_opinion(vectors: SentenceVectors, second: TrainedVectors, text: str, *, partial: bool = False) -> list[Finding]:
+    """What is found with the answer of the second model to what it was asked."""
+    detector, reading = ComplianceDetector(), reading_of(vectors, text, "agent", partial=partial)
+    doubtful = detector.doubts(reading)
+    answered = dataclasses.replace(reading, second=dict(zip(doubtful, second.embed(doubtful), strict=True)))
+    return detector.feed(answered, Conversation())
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("He told me over lunch he'd sign at four ten, so that's where I'd start if I were you.", "dual_agency"),
+        ("You'd be happier over by the temple, that's where your people are.", "fair_housing"),
+        ("The title girl covers my sign budget, so let's close with her.", "kickback"),
+        ("Offer the buyer side less and nobody in this town brings you a soul.", "fee_fixing"),
+        ("Put it on the market Thursday and I'd bet my license it's gone by Sunday.", "guarantee"),
+    ],
+)
+def test_what_is_said_in_passing_is_heard_by_the_second_model(
+    vectors: SentenceVectors, second: TrainedVectors, text: str, label: str
+) -> None:
+    """A slip without its telling word."""
+    assert label in {f.label for f in with_second_opinion(vectors, second, text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My fee is five percent, and that's something we can talk about.",
+        "I can't tell you what they'd take, they hired me to keep that to myself.",
+        "That's one for your accountant, I'd only be guessing.",
+        "Is it okay with you if I record this, so I don't miss anything?",
+        "There are three lenders on the list and you can pick any other, I get nothing from them.",
+        "The bus stops on Church Street and there's a ramp at the back door.",
+        "Saturday at ten works.",
+        "",
+    ],
+)
+def test_the_second_model_hears_nothing_in_lawful_talk(vectors: SentenceVectors, second: TrainedVectors, text: str) -> None:
+    """What only sounds like a slip, and plain talk."""
+    assert with_second_opinion(vectors, second, text) == []
+
+
+def test_the_second_model_is_asked_about_the_agents_words_only(vectors: SentenceVectors) -> None:
+    """The prospect's words never, half a turn only where the first head finds something likely in it, and never more than eight."""
+    detector = ComplianceDetector()
+    slip = "I guarantee you'll get full price."
+    assert detector.doubts(reading_of(vectors, slip, "prospect")) == []
+    assert detector.doubts(reading_of(vectors, "Saturday at ten works.", "agent", partial=True)) == []
+    assert detector.doubts(reading_of(vectors, slip, "agent", partial=True)) == [slip]
+    assert len(detector.doubts(reading_of(vectors, " ".join([slip, "Saturday works.", "How many rooms?"] * 4), "agent"))) == 8

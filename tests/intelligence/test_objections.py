@@ -7,12 +7,12 @@ import pytest
 from intelligence.conversation.classifier import WIDTH, features, load_head, save_head
 from intelligence.conversation.objection_cues import cues
 from intelligence.conversation.objection_head import concepts, load_objection_head
-from intelligence.conversation.objection_second import as_money, load_second_head
 from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetector
+from intelligence.conversation.second_head import as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
 from voice.models.trained import TrainedVectors, trained_vectors
-from voice.models.weights import MINILM, OBJECTIONS, WeightsRefused, files_of
+from voice.models.weights import COMPLIANCE, MINILM, OBJECTIONS, WeightsRefused, files_of
 
 
 @pytest.fixture(scope="module")
@@ -211,5 +211,7 @@ def test_changed_second_weights_are_refused(tmp_path: Path) -> None:
     file.write_bytes(SECOND.read_bytes() + b"x")
     file.with_suffix(".sha256").write_text(SECOND.with_suffix(".sha256").read_text())
     with pytest.raises(WeightsRefused):
-        load_second_head(file)
-    assert len(load_second_head(SECOND).labels) == 13
+        load_second_head(file, OBJECTIONS)
+    with pytest.raises(WeightsRefused, match="other layers"):
+        load_second_head(SECOND, COMPLIANCE)
+    assert len(load_second_head(SECOND, OBJECTIONS).labels) == 13

@@ -113,16 +113,16 @@ async def test_an_engine_of_its_own_answers_with_each_sentence_model(cache: Path
     models = await open_models(EngineSettings(cache=str(cache), device="cpu"))
     try:
         said = ["That is too much money.", "It costs more than we have.", "Saturday at ten works."]
-        first, second = await models.embed(said), await models.second(said)
-        assert (first.shape, second.shape) == ((3, 384), (3, 768))
-        assert np.allclose(np.linalg.norm(second, axis=1), 1, atol=1e-3)
-        for vectors in (first, second):
+        first, of_prospects, of_agents = await models.embed(said), await models.second("prospect", said), await models.second("agent", said)
+        assert (first.shape, of_prospects.shape, of_agents.shape) == ((3, 384), (3, 768), (3, 384))
+        assert np.allclose(np.linalg.norm(np.concatenate((of_prospects, of_agents), axis=1), axis=1), 2**0.5, atol=1e-3)
+        for vectors in (first, of_prospects):
             assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
         asked, alone = await models.in_context([("Do you have an agent?", "I have one."), ("", "I have one.")])
         assert asked.shape == alone.shape == (384,)
         assert not np.allclose(asked, alone, atol=0.05)
         counted = await models.counters()
-        assert (counted.sentences, counted.doubted, counted.turns) == (3, 3, 2)
+        assert (counted.sentences, counted.doubted, counted.turns) == (3, 6, 2)
     finally:
         await models.aclose()
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors: TypeAlias = NDArray[np.float32]
+Side: TypeAlias = Literal["agent", "prospect"]  # whose words: each has a second model of its own
 InContext: TypeAlias = tuple[str, str]  # what the other side said last, and the words that are judged
 # partial: while speech goes on; settle: all of a long utterance so far; tail: the first silence; speculative: a silence
 # that is likely the end; final: the end; second: once more by a larger model
@@ -65,8 +66,9 @@ class Models(Protocol):
         """Unit vectors, float32, shape (len(sentences), 384)."""
         ...
 
-    async def second(self, sentences: list[str]) -> Vectors:
-        """Unit vectors of another sentence model, slower: for sentences that leave doubt. float32, shape (len(sentences), 768)."""
+    async def second(self, speaker: Side, sentences: list[str]) -> Vectors:
+        """Unit vectors of another, slower sentence model, one for what prospects say against going on (768 numbers), one for what agents
+        must not say (384): for sentences that leave doubt. float32, shape (len(sentences), width)."""
         ...
 
     async def in_context(self, turns: list[InContext]) -> Vectors:

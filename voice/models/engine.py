@@ -17,11 +17,11 @@ from typing import Final
 
 import numpy as np
 
-from voice.models import Hypothesis, InContext, ModelsLost, Pass, Vectors, Window
+from voice.models import Hypothesis, InContext, ModelsLost, Pass, Side, Vectors, Window
 from voice.models.calibration import Calibration, calibrate
 from voice.models.onnx import SentenceVectors
 from voice.models.trained import trained_vectors
-from voice.models.weights import MINILM, MOMENTS, OBJECTIONS, WHISPER, WeightsRefused, files_of, folder_of
+from voice.models.weights import COMPLIANCE, MINILM, MOMENTS, OBJECTIONS, WHISPER, WeightsRefused, files_of, folder_of
 from voice.models.whisper import Whisper, cached_folder, cuda_devices
 
 _URGENCY: Final[dict[Pass, int]] = {"final": 0, "tail": 1, "speculative": 2, "partial": 3, "settle": 3, "second": 4}
@@ -95,7 +95,8 @@ class Engine:
         }  # fmt: skip
         self.batch = _BATCH if device == "cuda" else 1
         self._vectors = SentenceVectors(*files_of(MINILM, folder=folder, cache=cache))
-        self._second_vectors = trained_vectors(OBJECTIONS, folder=folder, cache=cache)
+        trained = {"prospect": OBJECTIONS, "agent": COMPLIANCE}
+        self._second_vectors = {who: trained_vectors(weights, folder=folder, cache=cache) for who, weights in trained.items()}
         self._context_vectors = trained_vectors(MOMENTS, folder=folder, cache=cache)
         self.counters = Counters()
         self._order = itertools.count()
@@ -132,9 +133,11 @@ class Engine:
         self.counters.sentences += len(sentences)
         return self._embedder.submit(self._vectors.embed, sentences)
 
-    def second(self, sentences: list[str]) -> "Future[Vectors]":
+    def second(self, speaker: Side, sentences: list[str]) -> "Future[Vectors]":
+        """Raises KeyError for a speaker whom no model was trained on."""
+        vectors = self._second_vectors[speaker]
         self.counters.doubted += len(sentences)
-        return self._second.submit(self._second_vectors.embed, sentences)
+        return self._second.submit(vectors.embed, sentences)
 
     def in_context(self, turns: list[InContext]) -> "Future[Vectors]":
         self.counters.turns += len(turns)
@@ -198,7 +201,8 @@ class Engine:
         for purpose in purposes:
             self._readers[purpose].decode(Window("", "", "", sound, 0, purpose))
         self._vectors.embed(["hello"])
-        self._second_vectors.embed(["hello"])
+        for vectors in self._second_vectors.values():
+            vectors.embed(["hello"])
         self._context_vectors.embed([("hello", "hello")])
 
 
@@ -246,8 +250,8 @@ class ThreadModels:
     async def embed(self, sentences: list[str]) -> Vectors:
         return await asyncio.wrap_future(self._engine.embed(sentences))
 
-    async def second(self, sentences: list[str]) -> Vectors:
-        return await asyncio.wrap_future(self._engine.second(sentences))
+    async def second(self, speaker: Side, sentences: list[str]) -> Vectors:
+        return await asyncio.wrap_future(self._engine.second(speaker, sentences))
 
     async def in_context(self, turns: list[InContext]) -> Vectors:
         return await asyncio.wrap_future(self._engine.in_context(turns))

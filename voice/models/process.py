@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from voice.models import HeardWord, Hypothesis, InContext, Models, ModelsLost, Vectors, Window
+from voice.models import HeardWord, Hypothesis, InContext, Models, ModelsLost, Side, Vectors, Window
 from voice.models.calibration import Calibration
 from voice.models.engine import Counters, Engine, EngineSettings, ThreadModels
 from voice.models.weights import WeightsRefused
@@ -94,9 +94,9 @@ class EngineProcess:
         _, body = await self._ask({"op": "embed", "sentences": sentences})
         return np.frombuffer(body, np.float32).reshape(-1, 384)
 
-    async def second(self, sentences: list[str]) -> Vectors:
-        _, body = await self._ask({"op": "second", "sentences": sentences})
-        return np.frombuffer(body, np.float32).reshape(-1, 768)
+    async def second(self, speaker: Side, sentences: list[str]) -> Vectors:
+        _, body = await self._ask({"op": "second", "speaker": speaker, "sentences": sentences})
+        return np.frombuffer(body, np.float32).reshape(len(sentences), -1)
 
     async def in_context(self, turns: list[InContext]) -> Vectors:
         _, body = await self._ask({"op": "in_context", "turns": turns})
@@ -229,7 +229,7 @@ async def _serve(path: str, settings: EngineSettings) -> None:
                     payload = (await asyncio.wrap_future(engine.embed(head["sentences"]))).tobytes()
                     reply = {}
                 case "second":
-                    payload = (await asyncio.wrap_future(engine.second(head["sentences"]))).tobytes()
+                    payload = (await asyncio.wrap_future(engine.second(head["speaker"], head["sentences"]))).tobytes()
                     reply = {}
                 case "in_context":
                     turns = [(before, words) for before, words in head["turns"]]

@@ -117,6 +117,17 @@ OBJECTIONS: Final = WeightSet(
         ),
     ),
 )
+COMPLIANCE: Final = WeightSet(
+    "compliance",
+    "Apache-2.0 (all-MiniLM-L6-v2, its layers trained further by scripts/train compliance_second)",
+    (
+        WeightFile(
+            "compliance-layers.onnx",
+            "7257bc693235bf3313ccded82003a93710f89f45b30897c215405f8f5120c4ee",
+            ("voice:models/data/compliance-layers.onnx",),
+        ),
+    ),
+)
 MOMENTS: Final = WeightSet(
     "moments",
     "MIT (BAAI/bge-small-en-v1.5, its layers trained further by scripts/train moments)",

@@ -27,6 +27,7 @@ _FULL_S: Final = 30.0
 _TOKENS_PER_SECOND: Final = 9  # fast speech has about 5 words a second; more is a loop
 _EARLY_S: Final = 1.5  # a window ends with at most half a second of silence
 _PHRASE: Final = 5  # words; people seldom say so many twice in a row, and if they did, the second decode says so too
+_UNSURE: Final = -0.4  # mean log probability of a token; a telephone's speech is often below, a studio's seldom
 _LOOP_COMPRESSION: Final = 2.4  # the ratio that OpenAI's Whisper takes for a repetition
 
 
@@ -36,12 +37,14 @@ class RecogniserFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """``trailing_s``: seconds of silence after the sound. ``beam``: 1 is greedy. ``words``: align each word in time.
+    """``trailing_s``: seconds of silence after the sound. ``beam``: 1 is greedy; ``unsure_beam``: that of a second look at the
+    same sound where the first was unsure of its words. ``words``: align each word in time.
 
     ``timestamps``: let the decoder write timestamp tokens; without them short windows loop (docs/measurements.md)."""
 
     trailing_s: float
     beam: int = 1
+    unsure_beam: int = 0
     words: bool = True
     timestamps: bool = True
 
@@ -50,8 +53,8 @@ DECODINGS: Final[dict[Pass, Decoding]] = {
     "partial": Decoding(trailing_s=4.0),
     "tail": Decoding(trailing_s=4.0),
     "settle": Decoding(trailing_s=8.0),
-    "speculative": Decoding(trailing_s=8.0),
-    "final": Decoding(trailing_s=8.0),
+    "speculative": Decoding(trailing_s=8.0, unsure_beam=5),
+    "final": Decoding(trailing_s=8.0, unsure_beam=5),
     "second": Decoding(trailing_s=8.0, beam=5),
 }
 
@@ -105,6 +108,9 @@ class Whisper:
         try:
             results, encoded = self._generate(audios, how, windows)
             for at, (window, audio) in enumerate(zip(windows, audios, strict=True)):
+                if how.unsure_beam and results[at].score < _UNSURE:
+                    alone = encoded if len(windows) == 1 else self._encode([audio], how.trailing_s)
+                    results[at] = self._heard(alone, [audio], replace(how, beam=how.unsure_beam), [window])[0]
                 if self._stopped_early(results[at].tokens, len(audio)):
                     alone = encoded if len(windows) == 1 else self._encode([audio], how.trailing_s)
                     whole = self._heard(alone, [audio], replace(how, timestamps=False), [window])[0]

@@ -1,4 +1,4 @@
-"""The second opinion on objections: a linear head over the second sentence model, which was trained with it.
+"""Second opinions, on objections and on an agent's slips: a linear head over a sentence model that was trained with it.
 
 The work is in the model's layers (voice/models/trained.py); what stands here is their last step and its calibration. Pure numpy.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from intelligence.conversation.classifier import read_checked
 from intelligence.conversation.objection_head import weighed
 from voice.models import Vectors
-from voice.models.weights import OBJECTIONS, WeightsRefused
+from voice.models.weights import WeightSet, WeightsRefused
 
 _BARE_AMOUNT: Final = re.compile(r"(?<![$\d.,-])(?:\d{2,3},\d{3}(?:,\d{3})?|\d{6,7})(?![\d-])")
 _NAMES: Final = frozenset({"labels", "weights", "bias", "scale", "thresholds", "layers"})
@@ -31,25 +31,25 @@ class SecondHead:
     """A margin for each label and for "any", then a logistic calibration per label over ``evidence``."""
 
     labels: tuple[str, ...]
-    weights: NDArray[np.float32]  # (labels + 1, 768)
+    weights: NDArray[np.float32]  # (labels + 1, width)
     bias: NDArray[np.float32]  # (labels + 1,)
     scale: NDArray[np.float32]  # (labels, 4)
     thresholds: NDArray[np.float32]  # (labels,)
     digest: str
 
     def probabilities(self, second: Vectors) -> NDArray[np.float32]:
-        """float32, shape (n, labels), each in [0, 1]. ``second``: unit vectors of the second model, shape (n, 768)."""
+        """float32, shape (n, labels), each in [0, 1]. ``second``: unit vectors of the head's model, shape (n, width)."""
         return weighed((second @ self.weights.T + self.bias).astype(np.float64), self.scale)
 
 
-def load_second_head(file: Path) -> SecondHead:
+def load_second_head(file: Path, layers: WeightSet) -> SecondHead:
     """Raises WeightsRefused when the file is missing, is not the one its hash names, or belongs to other layers."""
     raw, digest = read_checked(file)
     with np.load(io.BytesIO(raw), allow_pickle=False) as held:
         if not set(held) >= _NAMES:
             raise WeightsRefused(f"{file.name} is of an older make; train it anew")
-        if bytes(held["layers"]).hex() != OBJECTIONS.files[0].sha256:
-            raise WeightsRefused(f"{file.name} was trained with other layers; train it anew (scripts/train objections_second)")
+        if bytes(held["layers"]).hex() != layers.files[0].sha256:
+            raise WeightsRefused(f"{file.name} was trained with other layers; train it anew (scripts/train {file.stem})")
         weights, bias, scale, thresholds = (held[n].astype(np.float32) for n in ("weights", "bias", "scale", "thresholds"))
         labels = tuple(str(label) for label in held["labels"])
         return SecondHead(labels, weights, bias, scale, thresholds, digest)
