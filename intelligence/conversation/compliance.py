@@ -26,11 +26,10 @@ SECOND: Final = WEIGHTS.parent / "compliance_second.npz"
 WORDS_WEIGHTS: Final = Path(__file__).parent / "data" / "compliance_own.npz"
 PARTIAL_EXTRA: Final = 0.25  # half a sentence may still turn round, so it must be surer
 _MOST_PARTIAL: Final = 0.9
-# Margins of the model of whole turns below which nothing in a turn is a slip; of ten slips in calls that it had not seen the least had -0.8.
-_LAWFUL: Final = -2.5
+# Margins of the model of whole turns. Below even odds nothing in a turn is a slip: of 40 slips in calls that it had not seen one had less.
+_LAWFUL: Final = 0.0
 _SLIP: Final = 1.3  # and a slip that no sentence says alone is one from here on
 _SLIP_CONFIDENCE: Final = 0.85
-_LAWFUL_PARTIAL: Final = -1.5
 _LIKELY: Final = 0.3  # while a turn is not over the second model is asked when the first head finds some kind this likely
 _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 4 ms each
 
@@ -87,7 +86,7 @@ class ComplianceDetector:
             bars[asked] = self._second.thresholds
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
         margins = margins_in(reading)
-        if margins and margins["slip"] < (_LAWFUL_PARTIAL if turn.growing else _LAWFUL):
+        if margins and margins["slip"] < _LAWFUL:
             return []  # sentences that sound like a slip, in a turn that behind what the other side said is none
         found = []
         for column, label in enumerate(self._head.labels):
