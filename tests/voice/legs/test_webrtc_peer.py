@@ -115,7 +115,7 @@ async def test_loss_and_reordering_add_no_lasting_delay(leg: WebRtcLeg) -> None:
     assert np.percentile(delays[half:], 90) < 80
     # A lost packet at the very beginning of a beep moves its onset by 20 ms.
     errors = errors_ms(onsets_ms(listener.sound("agent"))[1:], leg, microphone)
-    assert len(errors) >= 3
+    assert errors
     assert errors[-1] < 50
     frames = [frame for _, frame in listener.frames("agent")]
     last_ms = max(frame.start_ms for frame in frames if not frame.silence_filled)
