@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from intelligence.conversation.card_head import margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
-from intelligence.conversation.second_head import SecondHead, load_second_head
+from intelligence.conversation.second_head import FirstWord, SecondHead, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
 from voice.models.weights import COMPLIANCE
 
@@ -44,6 +44,12 @@ def spans(reading: Reading) -> tuple[list[str], Vectors]:
     return texts + [f"{a} {b}" for a, b in itertools.pairwise(texts)], np.concatenate((vectors, pairs)).astype(np.float32)
 
 
+def _lawful(reading: Reading) -> bool:
+    """Whether a turn is no slip behind what the other side said, whatever its sentences sound like; False where nobody read that."""
+    margins = margins_in(reading)
+    return bool(margins) and margins["slip"] < _LAWFUL
+
+
 class ComplianceDetector:
     """Hears slips in the agent's own words: at most one finding for each of the seven kinds in a turn."""
 
@@ -52,32 +58,26 @@ class ComplianceDetector:
     def __init__(self, head: Head | None = None, second: SecondHead | None = None) -> None:
         self._head = head if head is not None else load_head(WEIGHTS)
         self._second = second if second is not None else _second_head()
-        self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
+        self._first = FirstWord(self._judge)
 
     def doubts(self, reading: Reading) -> list[str]:
         """The sentences, and pairs of them, of an agent's turn, likeliest first; none while it is not over and nothing in it is likely."""
-        if reading.turn.speaker != "agent" or not reading.sentences:
+        if reading.turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
         texts, _ = spans(reading)
-        heard = self._first(reading).max(axis=1)
-        if reading.turn.growing and heard.max() < _LIKELY:
-            return []
-        return [texts[row] for row in np.argsort(-heard, kind="stable")[:_MOST_DOUBTS]]
+        return [texts[row] for row in self._first.doubtful(reading, _LIKELY)[:_MOST_DOUBTS]]
 
-    def _first(self, reading: Reading) -> NDArray[np.float32]:
-        """The first head's probabilities; asked for twice a turn, computed once."""
-        if self._read is None or self._read[0].sentences != reading.sentences or self._read[0].vectors is not reading.vectors:
-            texts, vectors = spans(reading)
-            self._read = (reading, _judged(self._head, [neutral(text) for text in texts], vectors))
-        return self._read[1].copy()
+    def _judge(self, reading: Reading) -> NDArray[np.float32]:
+        texts, vectors = spans(reading)
+        return _judged(self._head, [neutral(text) for text in texts], vectors)
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
-        if turn.speaker != "agent" or not reading.sentences:
+        if turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
         texts, _ = spans(reading)
         words = [neutral(text) for text in texts]
-        table = self._first(reading)
+        table = self._first.table(reading)
         bars = np.repeat(self._head.thresholds[None], len(texts), axis=0)
         asked = [row for row, text in enumerate(texts) if text in reading.second]
         if asked:
@@ -86,8 +86,6 @@ class ComplianceDetector:
             bars[asked] = self._second.thresholds
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]
         margins = margins_in(reading)
-        if margins and margins["slip"] < _LAWFUL:
-            return []  # sentences that sound like a slip, in a turn that behind what the other side said is none
         found = []
         for column, label in enumerate(self._head.labels):
             best = int(np.argmax(table[:, column] - bars[:, column]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.card_head import card_head, chance_at, chance_of_objection, log_odds, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
-from intelligence.conversation.second_head import SecondHead, as_money, load_second_head
+from intelligence.conversation.second_head import FirstWord, SecondHead, as_money, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
 from voice.models.weights import OBJECTIONS
 
@@ -109,7 +109,7 @@ class ObjectionDetector:
         self._second = second if second is not None else _second_head()
         self._rule = f"objections-model@{self._head.digest[:8]}"
         self._second_rule = f"{self._rule}+{self._second.digest[:8]}"
-        self._read: tuple[Reading, NDArray[np.float32]] | None = None  # the first head's word on the newest reading
+        self._first = FirstWord(lambda reading: self._head.probabilities(*with_pairs(reading)))
 
     def doubts(self, reading: Reading) -> list[str]:
         """The sentences, and pairs of them, of a turn, those the first head finds likeliest first; none while a turn is not over and
@@ -118,11 +118,7 @@ class ObjectionDetector:
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
         texts, _ = with_pairs(reading)
-        table = self._first(reading)
-        heard = table.max(axis=1)
-        if reading.turn.growing and heard.max() < _LIKELY:
-            return []
-        doubtful = [texts[row] for row in np.argsort(-heard, kind="stable")]
+        doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
         return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
@@ -130,7 +126,7 @@ class ObjectionDetector:
         if turn.speaker != "prospect" or not reading.sentences:
             return []
         texts, _ = with_pairs(reading)
-        table = self._first(reading)
+        table = self._first.table(reading)
         bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()
         around = float(table.max(axis=1).mean())
@@ -166,12 +162,6 @@ class ObjectionDetector:
                 )
             )
         return sorted(found, key=lambda f: -f.confidence)
-
-    def _first(self, reading: Reading) -> NDArray[np.float32]:
-        """The first head's probabilities; asked for twice a turn, computed once."""
-        if self._read is None or self._read[0].sentences != reading.sentences or self._read[0].vectors is not reading.vectors:
-            self._read = (reading, self._head.probabilities(*with_pairs(reading)))
-        return self._read[1].copy()
 
     def _asked(self, texts: list[str], table: NDArray[np.float32], bars: NDArray[np.float32], reading: Reading) -> set[int]:
         """Puts the second head's word into ``table`` and ``bars`` where there is one; the rows that it concerns.

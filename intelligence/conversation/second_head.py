@@ -5,6 +5,7 @@ The work is in the model's layers (voice/models/trained.py); what stands here is
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.classifier import read_checked
 from intelligence.conversation.objection_head import weighed
+from intelligence.conversation.turns import Reading
 from voice.models import Vectors
 from voice.models.weights import WeightSet, WeightsRefused
 
@@ -24,6 +26,30 @@ _NAMES: Final = frozenset({"labels", "weights", "bias", "scale", "thresholds", "
 def as_money(text: str) -> str:
     """A bare number of five digits and more, in talk about homes, is dollars; the recogniser often leaves the sign out."""
     return _BARE_AMOUNT.sub(r"$\g<0>", text)
+
+
+class FirstWord:
+    """What a first head says of the newest reading: asked for by doubts() and by feed(), judged once."""
+
+    def __init__(self, judge: Callable[[Reading], NDArray[np.float32]]) -> None:
+        """``judge``: probabilities, shape (texts, labels)."""
+        self._judge = judge
+        self._newest: tuple[Reading, NDArray[np.float32]] | None = None
+
+    def table(self, reading: Reading) -> NDArray[np.float32]:
+        """A copy, to be written into."""
+        newest = self._newest
+        if newest is None or newest[0].sentences != reading.sentences or newest[0].vectors is not reading.vectors:
+            self._newest = newest = (reading, self._judge(reading))
+        return newest[1].copy()
+
+    def doubtful(self, reading: Reading, likely: float) -> list[int]:
+        """Rows of the table, likeliest first; none while the turn is not over and nothing in it is ``likely``."""
+        heard = self.table(reading).max(axis=1)
+        if reading.turn.growing and heard.max() < likely:
+            return []
+        rows: list[int] = np.argsort(-heard, kind="stable").tolist()
+        return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

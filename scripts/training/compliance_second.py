@@ -8,7 +8,6 @@ sets calibration and threshold on what was noted, prints the figures and writes 
 """
 
 import argparse
-import hashlib
 import random
 import sys
 import time
@@ -24,11 +23,10 @@ from sklearn.linear_model import LogisticRegression
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from intelligence.conversation.classifier import write_checked  # noqa: E402  the path is set above
-from intelligence.conversation.compliance import SECOND  # noqa: E402
+from intelligence.conversation.compliance import SECOND  # noqa: E402  the path is set above
 from scripts.training.compliance import KIND, SLIPS, Line, as_heard, lines_of_agents  # noqa: E402
 from scripts.training.heard import heard_before, kept  # noqa: E402
-from scripts.training.objections_second import BATCH, SCALE, SMOOTH, Model, Pace, exported, minilm  # noqa: E402
+from scripts.training.objections_second import BATCH, SMOOTH, Model, Pace, minilm, write_second  # noqa: E402
 
 KEPT = kept(KIND)
 LAYERS = ROOT / "voice" / "models" / "data" / "compliance-layers.onnx"
@@ -129,22 +127,6 @@ def judged() -> tuple[LogisticRegression, float]:
     return fitted, bar
 
 
-def write(model: Model, fitted: LogisticRegression, bar: float) -> None:
-    layers = exported(model.encoder)
-    LAYERS.write_bytes(layers)
-    digest = hashlib.sha256(layers).hexdigest()
-    print(f"{LAYERS.name} {digest}: to be named in voice/models/weights.py")
-    write_checked(
-        SECOND,
-        labels=np.array(SLIPS),
-        weights=model.head.weight.detach().numpy() * np.float32(SCALE / 10),  # evidence() counts in tenths
-        bias=model.head.bias.detach().numpy() / np.float32(10),
-        scale=np.tile(np.array([fitted.coef_[0, 0], 0.0, 0.0, fitted.intercept_[0]], np.float32), (len(SLIPS), 1)),
-        thresholds=np.full(len(SLIPS), bar, np.float32),
-        layers=np.frombuffer(bytes.fromhex(digest), np.uint8),
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--fold", type=int, choices=range(GROUPS))
@@ -163,7 +145,9 @@ def main() -> None:
     if chosen.write:
         model = Model(minilm(), len(SLIPS))
         model.load_state_dict(torch.load(KEPT / "final.pt", weights_only=True), strict=False)
-        write(model, *judged())
+        fitted, bar = judged()
+        scale = (fitted.coef_[0, 0], 0.0, 0.0, fitted.intercept_[0])
+        write_second(LAYERS, SECOND, model.encoder, [model], SLIPS, scale, bar)
 
 
 if __name__ == "__main__":

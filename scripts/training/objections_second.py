@@ -445,16 +445,30 @@ def main() -> None:
 
 
 def write(labels: tuple[str, ...], models: list[Model], fitted: LogisticRegression, bar: float) -> None:
-    layers, slope = exported(SideBySide(models)), fitted.coef_[0, 0]
-    LAYERS.write_bytes(layers)
+    slope = fitted.coef_[0, 0]
+    write_second(LAYERS, SECOND, SideBySide(models), models, labels, (slope, slope, 0.0, fitted.intercept_[0]), bar)
+
+
+def write_second(
+    layers_file: Path,
+    head_file: Path,
+    encoder: nn.Module,
+    models: list[Model],
+    labels: tuple[str, ...],
+    scale: tuple[float, float, float, float],
+    bar: float,
+) -> None:
+    """The two files of a second model. ``encoder``: the models' own or all side by side; ``scale``: slopes and shift of every label."""
+    layers = exported(encoder)
+    layers_file.write_bytes(layers)
     digest = hashlib.sha256(layers).hexdigest()
-    print(f"{LAYERS.name} {digest}: to be named in voice/models/weights.py")
+    print(f"{layers_file.name} {digest}: to be named in voice/models/weights.py")
     write_checked(
-        SECOND,
+        head_file,
         labels=np.array(labels),
-        weights=np.concatenate([m.head.weight.detach().numpy() for m in models], 1) * np.float32(SCALE / SEEDS**0.5 / 10),
+        weights=np.concatenate([m.head.weight.detach().numpy() for m in models], 1) * np.float32(SCALE / len(models) ** 0.5 / 10),
         bias=np.mean([m.head.bias.detach().numpy() for m in models], axis=0) / np.float32(10),  # evidence() counts in tenths
-        scale=np.tile(np.array([slope, slope, 0.0, fitted.intercept_[0]], np.float32), (len(labels), 1)),
+        scale=np.tile(np.array(scale, np.float32), (len(labels), 1)),
         thresholds=np.full(len(labels), bar, np.float32),
         layers=np.frombuffer(bytes.fromhex(digest), np.uint8),
     )

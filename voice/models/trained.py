@@ -2,8 +2,9 @@
 
 Three sets of layers lie in voice/models/data, int8 by column: two for sentences which leave doubt, a prospect's (two MiniLMs of six layers
 side by side, 768 numbers; scripts/train objections_second) and an agent's (one MiniLM, 384 numbers; scripts/train compliance_second), and
-one for turns in their context (bge-small, twelve layers, 384 numbers; scripts/train moments). MiniLM's words are read out of its file, which is there anyway, bge-small's lie beside its layers; both know the same words. All
-is computed in float32, six layers some 4 ms for a sentence.
+one for turns in their context (bge-small, twelve layers, 384 numbers; scripts/train moments). MiniLM's words are read out of its file,
+which is there anyway, bge-small's lie beside its layers; both know the same words. All is computed in float32, six layers some 4 ms for a
+sentence.
 """
 
 from collections.abc import Sequence
