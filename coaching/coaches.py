@@ -9,7 +9,19 @@ from typing import Final, TypeAlias
 
 from intelligence.conversation.card_head import in_context
 from intelligence.conversation.findings import settled
-from intelligence.conversation.turns import Conversation, Detector, Doubting, Embed, EmbedOf, Finding, Reading, Turn, Vectors, read
+from intelligence.conversation.turns import (
+    Conversation,
+    Detector,
+    Doubting,
+    Embed,
+    EmbedOf,
+    Finding,
+    Reading,
+    Turn,
+    Vectors,
+    read,
+    sentences_of,
+)
 from voice.models import InContext
 
 DEADLINE_MS: Final = 250.0  # ten times the budget of all modules together; three such turns and a module is off
@@ -76,18 +88,25 @@ class Coaches:
             and (paused.turn.speaker, paused.turn.text) == (turn.speaker, turn.text)
         ):
             return replace(paused, turn=turn)  # the same words by the same bars ask the same of both sentence models
-        reading, whole = await asyncio.gather(read(turn, self._embed), self._in_context(turn))
-        reading = replace(reading, in_context=whole)
-        if self._second is not None and turn.speaker != "supervisor" and (doubtful := self._doubtful(reading)):
-            vectors = await self._second(turn.speaker, doubtful)
-            reading = replace(reading, second=dict(zip(doubtful, vectors, strict=True)))
-        return reading
+        pair = in_context(turn, self.conversation) if self._context is not None else None
+        sentences = sentences_of(turn.text)
+        early = self._wanted(lambda d: d.at_once(turn, sentences, in_context=pair is not None))
+        reading, whole, second = await asyncio.gather(read(turn, self._embed), self._in_context(pair), self._opinions(turn, early))
+        reading = replace(reading, in_context=whole, second=second)
+        late = [text for text in self._wanted(lambda d: d.doubts(reading)) if text not in second]
+        return replace(reading, second={**second, **await self._opinions(turn, late)}) if late else reading
 
-    async def _in_context(self, turn: Turn) -> Vectors | None:
-        if self._context is None or (pair := in_context(turn, self.conversation)) is None:
+    async def _in_context(self, pair: InContext | None) -> Vectors | None:
+        if self._context is None or pair is None:
             return None
         whole: Vectors = (await self._context([pair]))[0]
         return whole
+
+    async def _opinions(self, turn: Turn, texts: list[str]) -> dict[str, Vectors]:
+        """The second model's vectors of some sentences of a turn."""
+        if self._second is None or turn.speaker == "supervisor" or not texts:
+            return {}
+        return dict(zip(texts, await self._second(turn.speaker, texts), strict=True))
 
     def consider(self, reading: Reading) -> Heard:
         """Feed every module in its order; each sees in ``conversation.fresh`` what those before it found in this turn."""
@@ -107,13 +126,13 @@ class Coaches:
                     self._off(detector, heard, "too slow")
         return heard
 
-    def _doubtful(self, reading: Reading) -> list[str]:
+    def _wanted(self, asks: Callable[[Doubting], list[str]]) -> list[str]:
         """A module that fails here will fail again when it is fed, and be switched off there."""
         wanted: list[str] = []
         for detector in self._detectors:
             if isinstance(detector, Doubting):
                 with contextlib.suppress(Exception):
-                    wanted += detector.doubts(reading)
+                    wanted += asks(detector)
         return list(dict.fromkeys(wanted))
 
     def _off(self, detector: Detector, heard: Heard, why: str) -> None:

@@ -36,12 +36,16 @@ _MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are aske
 
 def spans(reading: Reading) -> tuple[list[str], Vectors]:
     """The sentences of a turn and each two in a row, with unit vectors: a slip may need the sentence before it."""
-    texts, vectors = list(reading.sentences), reading.vectors
-    if len(texts) < 2:
-        return texts, vectors
-    pairs = vectors[:-1] + vectors[1:]
-    pairs /= np.maximum(np.linalg.norm(pairs, axis=1, keepdims=True), 1e-9)
-    return texts + [f"{a} {b}" for a, b in itertools.pairwise(texts)], np.concatenate((vectors, pairs)).astype(np.float32)
+    vectors = reading.vectors
+    if len(reading.sentences) > 1:
+        pairs = vectors[:-1] + vectors[1:]
+        pairs /= np.maximum(np.linalg.norm(pairs, axis=1, keepdims=True), 1e-9)
+        vectors = np.concatenate((vectors, pairs)).astype(np.float32)
+    return _texts(reading.sentences), vectors
+
+
+def _texts(sentences: Sequence[str]) -> list[str]:
+    return [*sentences, *(f"{a} {b}" for a, b in itertools.pairwise(sentences))]
 
 
 def _lawful(reading: Reading) -> bool:
@@ -60,11 +64,20 @@ class ComplianceDetector:
         self._second = second if second is not None else _second_head()
         self._first = FirstWord(self._judge)
 
+    def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:
+        """Of an agent's turn that is over, and has few sentences, all of them and their pairs; none where the context may tell that
+        the turn is lawful, as most are.
+        """
+        if turn.speaker != "agent" or turn.growing or in_context:
+            return []
+        asked = _texts(sentences)
+        return asked if len(asked) <= _MOST_DOUBTS else []
+
     def doubts(self, reading: Reading) -> list[str]:
         """The sentences, and pairs of them, of an agent's turn, likeliest first; none while it is not over and nothing in it is likely."""
         if reading.turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
-        texts, _ = spans(reading)
+        texts = _texts(reading.sentences)
         return [texts[row] for row in self._first.doubtful(reading, _LIKELY)[:_MOST_DOUBTS]]
 
     def _judge(self, reading: Reading) -> NDArray[np.float32]:
@@ -75,7 +88,7 @@ class ComplianceDetector:
         turn = reading.turn
         if turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
-        texts, _ = spans(reading)
+        texts = _texts(reading.sentences)
         words = [neutral(text) for text in texts]
         table = self._first.table(reading)
         bars = np.repeat(self._head.thresholds[None], len(texts), axis=0)

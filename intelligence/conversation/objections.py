@@ -3,6 +3,7 @@
 import functools
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from intelligence.conversation.card_head import card_head, chance_at, chance_of_objection, log_odds, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
 from intelligence.conversation.second_head import FirstWord, SecondHead, as_money, load_second_head
-from intelligence.conversation.turns import Conversation, Finding, Reading, Vectors
+from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
 from voice.models.weights import OBJECTIONS
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
@@ -85,13 +86,21 @@ def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
     """The sentences of a turn, and behind them each two that follow each other: "It's four fifty. That's way past what we
     had in mind." is an objection to the price in neither half. A pair's vector is the mean of its two, made unit again.
     """
-    texts, vectors = list(reading.sentences), [reading.vectors]
-    for at, (first, second) in enumerate(itertools.pairwise(reading.sentences)):
-        if len(first.split()) + len(second.split()) <= PAIR_WORDS:
-            mean = reading.vectors[at] + reading.vectors[at + 1]
-            texts.append(f"{first} {second}")
-            vectors.append((mean / max(float(np.linalg.norm(mean)), 1e-9))[None])
-    return texts, np.concatenate(vectors)
+    vectors = [reading.vectors]
+    for at in _paired(reading.sentences):
+        mean = reading.vectors[at] + reading.vectors[at + 1]
+        vectors.append((mean / max(float(np.linalg.norm(mean)), 1e-9))[None])
+    return _texts(reading.sentences), np.concatenate(vectors)
+
+
+def _paired(sentences: Sequence[str]) -> list[int]:
+    """Where two sentences follow each other that are short enough to say one thing."""
+    lengths = [len(each.split()) for each in sentences]
+    return [at for at, (first, second) in enumerate(itertools.pairwise(lengths)) if first + second <= PAIR_WORDS]
+
+
+def _texts(sentences: Sequence[str]) -> list[str]:
+    return [*sentences, *(f"{sentences[at]} {sentences[at + 1]}" for at in _paired(sentences))]
 
 
 class ObjectionDetector:
@@ -111,13 +120,20 @@ class ObjectionDetector:
         self._second_rule = f"{self._rule}+{self._second.digest[:8]}"
         self._first = FirstWord(lambda reading: self._head.probabilities(*with_pairs(reading)))
 
+    def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:  # noqa: ARG002 -- it asks in either case
+        """Of a prospect's turn that is over, and has few sentences, all of them and their pairs."""
+        if turn.speaker != "prospect" or turn.growing:
+            return []
+        asked = list(dict.fromkeys(map(as_money, _texts(sentences))))
+        return asked if len(asked) <= _MOST_DOUBTS else []
+
     def doubts(self, reading: Reading) -> list[str]:
         """The sentences, and pairs of them, of a turn, those the first head finds likeliest first; none while a turn is not over and
         the first head finds nothing likely in it, so that partials stay cheap.
         """
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
-        texts, _ = with_pairs(reading)
+        texts = _texts(reading.sentences)
         doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
         return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
 
@@ -125,7 +141,7 @@ class ObjectionDetector:
         turn = reading.turn
         if turn.speaker != "prospect" or not reading.sentences:
             return []
-        texts, _ = with_pairs(reading)
+        texts = _texts(reading.sentences)
         table = self._first.table(reading)
         bars = np.repeat((self._head.partial if turn.growing else self._head.thresholds)[None], len(texts), axis=0)
         asked = self._asked(texts, table, bars, reading) if reading.second else set()

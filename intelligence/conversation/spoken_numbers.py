@@ -4,6 +4,7 @@ Americans say prices in groups ("four fifty", "twenty-two fifty", "six oh five")
 by group. What a value counts (dollars, feet, o'clock) is for the reader of the words around it.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -58,6 +59,8 @@ _ISH: Final = re.compile(
     r"(?<=\d)-?ish\b|(?<=ty)-?ish\b|(?<=hundred|million)-?ish\b|(?<=thousand)-?ish\b|(?<=\d )ish\b|(?<=ty )ish\b|(?<=hundred )ish\b", re.I
 )
 _SPELT: Final = {"for": "fou", "to": "tw", "too": "two"}
+_SINGLE: Final = frozenset({*UNITS, "oh", "zero"})
+_JOINS: Final = re.compile(r"[\s-]*")
 _PHONE: Final = 5  # so many single digits in a row are a telephone number, not a price
 
 
@@ -72,25 +75,24 @@ class Number:
     wide: int = 0
 
 
-@dataclass(slots=True)
 class _Words:
     """The tokens of a text, read from the left; a token beyond a comma or a full stop is out of reach."""
 
-    text: str
-    tokens: list[re.Match[str]]
-    at: int = 0
-    first: int = 0  # where the number being read began
+    def __init__(self, text: str) -> None:
+        self.tokens = list(_TOKEN.finditer(text))
+        self.at = 0
+        self.first = 0  # where the number being read began
+        self._said = [token.group().lower() for token in self.tokens]
+        self._clause = [0]  # which clause each token stands in
+        for one, other in itertools.pairwise(self.tokens):
+            self._clause.append(self._clause[-1] + (not _JOINS.fullmatch(text, one.end(), other.start())))
 
     def word(self, ahead: int = 0) -> str:
         """The word so many tokens ahead, "" where another clause or the end comes first."""
         index = self.at + ahead
-        if index >= len(self.tokens):
+        if index >= len(self._said) or self._clause[index] != self._clause[min(self.first, self.at, index)]:
             return ""
-        for i in range(min(self.first, self.at), index):
-            between = self.text[self.tokens[i].end() : self.tokens[i + 1].start()]
-            if not re.fullmatch(r"[\s-]*", between):
-                return ""
-        return self.tokens[index].group().lower()
+        return self._said[index]
 
     def words(self, count: int) -> list[str]:
         return [self.word(i) for i in range(count)]
@@ -100,11 +102,11 @@ def numbers_in(text: str) -> list[Number]:
     """Every number of the text in order; single digits in a row (a telephone number) are left out."""
     text = _MISHEARD.sub(lambda m: _SPELT[m.group().lower()], text)
     text = _ISH.sub(lambda m: " " * len(m.group()), text)
-    words = _Words(text, list(_TOKEN.finditer(text)))
+    words = _Words(text)
     found: list[Number] = []
     while words.at < len(words.tokens):
         words.first = words.at
-        digits = next(i for i in range(len(words.tokens) + 1) if words.word(i) not in {**UNITS, "oh": 0, "zero": 0})
+        digits = next(i for i in range(len(words.tokens) + 1) if words.word(i) not in _SINGLE)
         if digits >= _PHONE:
             words.at += digits
             continue

@@ -107,6 +107,13 @@ class Conversation:
 class Doubting(Protocol):
     """A detector that wants a second opinion on some sentences of a turn before it is fed."""
 
+    def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:
+        """What it will ask about whatever the vectors say, so that the second model need not wait for the first; empty: it depends.
+
+        ``in_context``: the turn is being read behind what the other side said as well.
+        """
+        ...
+
     def doubts(self, reading: Reading) -> list[str]:
         """Sentences of the reading, the most doubtful first, few: each costs some 7 ms."""
         ...

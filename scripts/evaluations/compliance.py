@@ -14,15 +14,13 @@ from intelligence.conversation.turns import Conversation
 from scripts.evaluations.labels import (
     Heard,
     Line,
-    asked_again,
+    Reader,
     compared,
     hear,
     lines_of,
     parser_of,
     printed,
     report_of,
-    second_vectors,
-    sentence_vectors,
     with_audio,
     write_predictions,
 )
@@ -32,11 +30,11 @@ from voice.models.weights import COMPLIANCE
 
 def main() -> None:
     arguments = with_audio(parser_of(__doc__)).parse_args()
-    lines, vectors = lines_of(arguments.file), sentence_vectors()
-    detector, second = ComplianceDetector(), second_vectors(COMPLIANCE)
+    lines, detector = lines_of(arguments.file), ComplianceDetector()
+    reader = Reader(detector, COMPLIANCE)
 
     def judged(of: list[Line]) -> Heard:
-        return hear(of, lambda _, reading: detector.feed(asked_again(detector, reading, second), Conversation()), vectors, speaker="agent")
+        return hear(of, lambda _, reading: detector.feed(reading, Conversation()), reader, speaker="agent")
 
     heard = judged(lines)
     report = report_of(lines, heard)

@@ -2,7 +2,7 @@
 
 A line is {"text", "labels", "speaker", "style"} (signals: "signals" for "labels"), optionally "also" (labels that count
 neither for nor against) and "borderline" (reported with and without). A negative is a line without labels; it is a false
-alarm when anything is predicted for it that "also" does not excuse. Times hold embedding and detector, one line after another.
+alarm when anything is predicted for it that "also" does not excuse. Times hold sentence models and detector, one line after another.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from intelligence.conversation.turns import Doubting, Finding, Reading, Turn, TurnWord, sentences_of  # noqa: E402  the path is set above
+from intelligence.conversation.turns import Doubting, Finding, Reading, Turn, TurnWord, Vectors, sentences_of  # noqa: E402  the path is set above
 from voice.models.onnx import SentenceVectors  # noqa: E402
 from voice.models.trained import TrainedVectors, trained_vectors  # noqa: E402
 from voice.models.weights import MINILM, WeightSet, files_of  # noqa: E402
@@ -87,22 +88,42 @@ def second_vectors(weights: WeightSet) -> TrainedVectors:
     return model
 
 
-def asked_again(detector: Doubting, reading: Reading, second: TrainedVectors) -> Reading:
-    """The reading with the second model's vectors of what leaves the detector in doubt, as in a call."""
-    doubtful = detector.doubts(reading)
-    return replace(reading, second=dict(zip(doubtful, second.embed(doubtful), strict=True))) if doubtful else reading
+class Reader:
+    """Reads turns as a call does: one thread for each sentence model, so that a detector's second need not wait for the first."""
+
+    def __init__(self, asking: Doubting | None = None, weights: WeightSet | None = None) -> None:
+        self._first, self._asking = sentence_vectors(), asking
+        self._second = second_vectors(weights) if weights is not None else None
+        self._beside = ThreadPoolExecutor(1, "second")
+
+    def read(self, turn: Turn) -> Reading:
+        sentences = sentences_of(turn.text)
+        early = self._asking.at_once(turn, sentences, in_context=False) if self._asking is not None else []
+        coming = self._beside.submit(self._opinions, early)
+        reading = Reading(turn, sentences, self._first.embed(list(sentences)))
+        late = self._asking.doubts(reading) if self._asking is not None else []
+        second = coming.result()
+        return replace(reading, second={**second, **self._opinions([text for text in late if text not in second])})
+
+    def _opinions(self, texts: list[str]) -> dict[str, Vectors]:
+        return dict(zip(texts, self._second.embed(texts), strict=True)) if self._second is not None else {}
 
 
-def hear(lines: Sequence[Line], judge: Judge, model: SentenceVectors, *, speaker: str = "prospect") -> Heard:
-    """Every line read, embedded and judged; ``speaker`` where the line names none."""
+def hear(lines: Sequence[Line], judge: Judge, reader: Reader, *, speaker: str = "prospect") -> Heard:
+    """Every line read and judged; ``speaker`` where the line names none. The first is read once before the clock runs: a detector's
+    first turn fills tables that the process keeps."""
     heard = Heard()
-    for line in lines:
-        began = time.perf_counter()
-        sentences = sentences_of(line["text"])
+
+    def judged(line: Line) -> list[Finding]:
         words = tuple(TurnWord(*word) for word in line.get("words", ()))
         turn = Turn(line.get("speaker", speaker), line["text"], partial=bool(line.get("partial")), words=words)
-        reading = Reading(turn, sentences, model.embed(list(sentences)))
-        heard.findings.append(judge(line, reading))
+        return judge(line, reader.read(turn))
+
+    for line in lines[:1]:
+        judged(line)
+    for line in lines:
+        began = time.perf_counter()
+        heard.findings.append(judged(line))
         heard.took_ms.append((time.perf_counter() - began) * 1000)
     return heard
 

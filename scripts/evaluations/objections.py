@@ -16,15 +16,13 @@ from intelligence.conversation.signals import SignalDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading
 from scripts.evaluations.labels import (
     Line,
-    asked_again,
+    Reader,
     compared,
     hear,
     lines_of,
     parser_of,
     printed,
     report_of,
-    second_vectors,
-    sentence_vectors,
     with_audio,
     write_predictions,
 )
@@ -34,20 +32,20 @@ from voice.models.weights import OBJECTIONS
 
 def main() -> None:
     arguments = with_audio(parser_of(__doc__)).parse_args()
-    lines, vectors = lines_of(arguments.file), sentence_vectors()
-    objections, second = ObjectionDetector(), second_vectors(OBJECTIONS)
+    lines, objections = lines_of(arguments.file), ObjectionDetector()
+    reader = Reader(objections, OBJECTIONS)
     modules = [SignalDetector(), objections]
 
     def judge(_: Line, reading: Reading) -> list[Finding]:
-        heard = together(modules, asked_again(objections, reading, second), Conversation())
+        heard = together(modules, reading, Conversation())
         return [f for f in heard if f.family == "objection"]
 
-    heard = hear(lines, judge, vectors)
+    heard = hear(lines, judge, reader)
     report = report_of(lines, heard)
     printed(report)
     if arguments.through_audio:
         lines = heard_lines(lines)
-        heard = hear(lines, judge, vectors)
+        heard = hear(lines, judge, reader)
         report = compared(report, report_of(lines, heard))
     if arguments.predictions:
         write_predictions(arguments.predictions, lines, heard)

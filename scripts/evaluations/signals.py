@@ -19,13 +19,13 @@ from intelligence.conversation.turns import Conversation, Finding, Json, Reading
 from scripts.evaluations.labels import (
     Heard,
     Line,
+    Reader,
     compared,
     hear,
     lines_of,
     parser_of,
     printed,
     report_of,
-    sentence_vectors,
     with_audio,
     write_predictions,
 )
@@ -134,20 +134,20 @@ def _why_wrong(wanted: Item, heard: Sequence[Item]) -> str:
 
 def main() -> None:
     arguments = with_audio(parser_of(__doc__)).parse_args()
-    lines, vectors = lines_of(arguments.file), sentence_vectors()
+    lines, reader = lines_of(arguments.file), Reader()
     modules = detectors()
 
     def judge(line: Line, reading: Reading) -> list[Finding]:
         return [f for f in together(modules, reading, Conversation(today=line.get("today", ""))) if f.family == "signal"]
 
-    heard = hear(lines, judge, vectors)
+    heard = hear(lines, judge, reader)
     report = report_of(lines, heard, key="signals")
     report["values"] = values_right(lines, heard)
     printed(report)
     told(report)
     if arguments.through_audio:
         lines = heard_lines(lines)
-        heard = hear(lines, judge, vectors)
+        heard = hear(lines, judge, reader)
         through = report_of(lines, heard, key="signals")
         through["values"] = values_right(lines, heard)
         report = compared(report, through)

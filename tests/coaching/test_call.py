@@ -128,6 +128,9 @@ class Doubter:
     def __init__(self, fails: bool = False) -> None:
         self.fails, self.seen = fails, list[dict[str, float]]()
 
+    def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:
+        return [s for s in sentences if "ouch" in s]
+
     def doubts(self, reading: Reading) -> list[str]:
         if self.fails:
             raise RuntimeError
@@ -148,11 +151,11 @@ async def test_the_second_model_is_asked_about_doubtful_sentences_only() -> None
 
     doubter, failing = Doubter(), Doubter(fails=True)
     coaches = Coaches([doubter, failing], no_vectors, second=second)
-    for text in ("Good morning.", "hm, maybe. That is fine."):
+    for text in ("Good morning.", "hm, maybe. That is fine.", "ouch. hm."):
         await coaches.feed(Turn("prospect", text))
     await coaches.feed(Turn("supervisor", "hm, whisper to her."))
-    assert asked == [("prospect", ["hm, maybe."])]
-    assert doubter.seen == failing.seen == [{}, {"hm, maybe.": 7.0}, {}]
+    assert asked == [("prospect", ["hm, maybe."]), ("prospect", ["ouch."]), ("prospect", ["hm."])]
+    assert doubter.seen == failing.seen == [{}, {"hm, maybe.": 7.0}, {"ouch.": 7.0, "hm.": 7.0}, {}]
 
 
 async def test_a_module_that_is_too_slow_is_switched_off() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.evaluations.labels import hear, sentence_vectors
+from scripts.evaluations.labels import Reader, hear
 from scripts.evaluations.spoken import spoken, telephone
 from voice.agreement import plain
 from voice.legs.pcm import channels_of
@@ -56,5 +56,5 @@ def test_the_words_of_a_heard_line_reach_the_detectors() -> None:
         seen.append(reading)
         return []
 
-    hear([{"text": "four fifty", "words": [["four", 0, 200, 0.4], ["fifty", 200, 500, 0.9]]}], judge, sentence_vectors())  # type: ignore[arg-type]  # nothing is judged
+    hear([{"text": "four fifty", "words": [["four", 0, 200, 0.4], ["fifty", 200, 500, 0.9]]}], judge, Reader())  # type: ignore[arg-type]  # nothing is judged
     assert [w.probability for w in seen[0].turn.words] == [0.4, 0.9]  # type: ignore[attr-defined]
