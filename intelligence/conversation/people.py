@@ -27,7 +27,7 @@ _DECIDES: Final = re.compile(
 
 
 # Half of a couple decides too: it takes less to hear that they are in it.
-_COUPLE: Final = frozenset(
+COUPLE: Final = frozenset(
     {
         "wife",
         "husband",
@@ -61,7 +61,7 @@ def decision_makers_in(text: str) -> list[DecisionMaker]:
     for sentence in re.split(r"(?<=[.?!])\s+", text):
         decides = _DECIDES.search(sentence) is not None
         for match in _OWNED.finditer(sentence):
-            if not decides and not (match[1].lower() in _COUPLE and _INVOLVED.search(sentence)):
+            if not decides and not (match[1].lower() in COUPLE and _INVOLVED.search(sentence)):
                 continue
             if re.match(r"'s\s+(?!got|been|gonna|going|on board|not|the one)", sentence[match.end() :], re.I) and not re.search(
                 r"opinion|decision|call|approval|okay|blessing|name is on", sentence, re.I
@@ -70,6 +70,11 @@ def decision_makers_in(text: str) -> list[DecisionMaker]:
             relation = match[1].lower()
             found.setdefault(relation, DecisionMaker(relation, sentence.strip()))
     return list(found.values())
+
+
+def relations_named(text: str) -> list[tuple[str, int, int]]:
+    """Every mention of a relation, without case, and where it begins and ends in the text."""
+    return [(m[1].lower(), m.start(), m.end()) for m in _NAMED.finditer(text)]
 
 
 def relations_in(text: str) -> list[str]:

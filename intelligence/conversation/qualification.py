@@ -1,31 +1,22 @@
 """The sheet that fills itself in as the two speak: eight slots, each with the words that filled it."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from intelligence.conversation.amounts import amounts_in
-from intelligence.conversation.answers import DEBT, answers_in, asked_for, lives_now, lives_there, reason_asked, says_yes
-from intelligence.conversation.people import relations_in
-from intelligence.conversation.places import home_in
+from intelligence.conversation.answers import DEBT, answers_in, asked_for
+from intelligence.conversation.slot_candidates import Candidate, Candidates, money
+from intelligence.conversation.slot_head import SlotHead, slot_head
 from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
+_TOLD: Final = ("motivation", "financing", "agency")  # slots whose values are told by a whole turn
+_MOST_REASONS: Final = 2
+_MOST_PLACES: Final = 3
 _ORDER: Final = ("motivation", "timeframe", "price", "decision_makers", "financing", "location", "agency", "appointment")
-_OPENING: Final = 10  # turns in which the agent says which home the call is about
 _FOUND_ITS_FEET: Final = 8  # turns before the coach suggests a question: the opening belongs to the two of them
 _BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_call", "commitment_refused"})  # answer these first
-_WEIGHT: Final = {"budget": 3, "asking": 2, "offer": 1}  # which amount is the price of the sheet; others are not
 _SURE_AGENT: Final = 0.85  # a card may be wrong, a fact on the sheet not
-_LIKELY_A_PRICE: Final = 50_000  # dollars: below, an amount without a role is a fee, a repair or a deposit
-# Words of moving in or out, of selling and of what ends where they live now.
-_MOVES: Final = re.compile(
-    r"\b(?:mov(?:e|ed|ing)|(?:be|get|got) (?:in|out|gone|settled)|in by|out by|sell(?:ing)?|sold|list(?:ed|ing)?|clos(?:e|ed|ing)|buy(?:ing)?|lease|rent(?:al)? (?:is|ends|runs)"
-    r"|relocat\w+|transfer\w*|start(?:s|ing)? (?:work|school|at|the)|school (?:starts|begins|is out)|on the market|ready|spring market|retir\w+|deadline)\b",
-    re.I,
-)
-_TAKEN_ALONG: Final = frozenset({"kids", "children", "family"})  # asked who moves, people count them in
 _LEAST_OWED: Final = 1000  # dollars
 
 
@@ -42,20 +33,27 @@ class Slot:
 
 
 class QualificationSheet:
-    """Fed after the modules whose findings it reads; raises nothing itself. changes() gives what is new."""
+    """Fed every turn of both sides after the modules whose findings it reads; raises nothing itself. changes() gives what is new.
+
+    Amounts, times, places, people, meetings and reasons are judged by a trained head (slot_head.py); how they pay, and whether another
+    agent is in it, by the head and, where it hears nothing, by rules.
+    """
 
     name = "qualification"
 
-    def __init__(self) -> None:
+    def __init__(self, head: SlotHead | None = None) -> None:
         self.slots: dict[str, Slot] = {}
+        self._head = head if head is not None else slot_head()
+        self._columns = {label: column for column, label in enumerate(self._head.labels)}
+        self._candidates = Candidates()
+        self._margins: dict[str, float] = {}  # of what stands in a slot, and of every reason told
+        self._places: dict[str, float] = {}  # that were likely, with their margins
+        self._by_head: dict[str, float] = {}  # slots that rules fill too and the head did, with the margin
         self._changed: list[Slot] = []
         self._asked: set[str] = set()
         self._question: str | None = None  # the slot that the agent asked for last
-        self._lived = False  # the agent asked where they live now
-        self._reason = ""  # the reason for moving that the agent asked about with yes or no
         self._turns = 0
         self._busy = True
-        self._price_weight = self._timeframe_weight = 0
 
     def missing(self) -> list[str]:
         return [slot for slot in SLOTS if slot not in self.slots]
@@ -69,6 +67,8 @@ class QualificationSheet:
         """A slot of a call that goes on after a break; it is no change."""
         self.slots[slot.slot] = slot
         self._turns = _FOUND_ITS_FEET
+        named = [f"motivation:{reason}" for reason in str(slot.value).split(", ")] if slot.slot == "motivation" else [slot.slot]
+        self._margins |= {name: float(self._head.thresholds[self._columns[name]]) for name in named if name in self._columns}
 
     def worth_asking(self) -> list[str]:
         """The slots worth a question now, the first before the others; [] in the opening and while the prospect's last
@@ -79,89 +79,93 @@ class QualificationSheet:
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:
         turn = reading.turn
-        if turn.partial:
+        if turn.partial or turn.speaker == "supervisor":
             return []
         self._turns += 1
+        candidates = self._candidates.feed(reading, so_far.today)
+        answers = answers_in(turn.text, self._question) if turn.speaker == "prospect" else []
+        for candidate, margins in zip(candidates, self._head.margins(candidates).tolist(), strict=True):
+            match candidate.slot:
+                case "told":
+                    self._told(turn, margins, {answer.slot: answer.value for answer in answers})
+                case "location":
+                    self._place(candidate, turn, margins[self._columns["location"]])
+                case _:
+                    self._judge(candidate, turn, margins[self._columns[candidate.slot]])
         if turn.speaker == "agent":
-            if self._turns <= _OPENING and "location" not in self.slots and (home := home_in(turn.text)):
-                self._join("location", [home], turn, surety(turn, home))
-            self._lived = lives_now(turn.text)
-            self._reason = reason_asked(turn.text)
             if (slot := asked_for(turn.text)) is not None:
                 self._question = slot
                 self._asked.add("financing" if slot == DEBT else slot)
             return []
-        if turn.speaker == "prospect":
-            self._busy = any(f.family == "objection" or f.label in _BUSY for f in so_far.fresh)
-            for finding in so_far.fresh:
-                self._learn(finding, turn)
-            for answer in answers_in(turn.text, self._question):
-                value: Json = [] if answer.slot == "decision_makers" else answer.value
+        self._busy = any(f.family == "objection" or f.label in _BUSY for f in so_far.fresh)
+        if any(f.label == "has_agent" and f.confidence >= _SURE_AGENT for f in so_far.fresh):
+            self._fill("agency", "has an agent", "has an agent", turn, surety(turn, turn.text))
+        for answer in answers:
+            value: Json = [] if answer.slot == "decision_makers" else answer.value
+            if answer.slot not in self._by_head:
                 self._fill(answer.slot, value, answer.value, turn, surety(turn, answer.quote))
-            if self._question == DEBT and (owed := _owed(turn.text)):
-                self._fill("financing", f"owes {owed}", f"owes {owed}", turn, surety(turn, turn.text))
-            if self._question == "decision_makers":
-                self._decides([r for r in relations_in(turn.text) if r not in _TAKEN_ALONG], turn)
-            if self._reason and says_yes(turn.text):
-                self._join("motivation", [self._reason], turn, 1.0)
-            if len(turn.text.split()) > 2:
-                self._question, self._lived, self._reason = None, False, ""
+        if self._question == DEBT and (owed := _owed(turn.text)):
+            self._fill("financing", f"owes {owed}", f"owes {owed}", turn, surety(turn, turn.text))
+        if len(turn.text.split()) > 2:
+            self._question = None
         return []
 
-    def _learn(self, finding: Finding, turn: Turn) -> None:
-        said = finding.values
-        match finding.label:
-            case "price_named":
-                for amount in _items(said, "amounts"):
-                    self._price(amount, turn)
-            case "timeframe_named":
-                for frame in _items(said, "timeframes"):
-                    value = {"said": frame["quote"], "earliest_days": frame["earliest_days"], "latest_days": frame["latest_days"]}
-                    self._timeframe(value, str(frame["quote"]), turn, _number(frame["sure"]))
-            case "location_named" if not self._lived and not lives_there(turn.text) and (names := _names(said, "places")):
-                self._join("location", names, turn, _number(said.get("sure", 1.0)))
-            case "motivation":
-                self._join("motivation", [str(said.get("reason", ""))], turn, finding.confidence)
-            case "decision_makers" if names := _names(said, "relations"):
-                self._decides(names, turn)
-            case "appointment" if when := said.get("when"):
-                self._fill("appointment", when, str(when), turn, _number(said.get("sure", 1.0)))
-            case "has_agent" if finding.confidence >= _SURE_AGENT:
-                self._fill("agency", "has an agent", "has an agent", turn, surety(turn, finding.quote))
-            case _:
-                pass
-
-    def _decides(self, names: list[str], turn: Turn) -> None:
-        old = self.slots.get("decision_makers")
-        known = [str(n) for n in old.value] if old is not None and isinstance(old.value, list) else []
-        if names:
-            names = list(dict.fromkeys([*known, *names]))
-            self._fill("decision_makers", names, ", ".join(names), turn, surety(turn, " ".join(names)))
-
-    def _timeframe(self, value: Json, shown: str, turn: Turn, sure: float) -> None:
-        """An answer to the agent's question before words of moving before any other time (a baby's, a contract's); of those the first, of answers the newest."""
-        weight = 2 if self._question == "timeframe" else 1 if _MOVES.search(turn.text) else 0
-        first = "timeframe" not in self.slots
-        if (first or weight == 2 or weight > self._timeframe_weight) and self._fill("timeframe", value, shown, turn, sure):
-            self._timeframe_weight = weight
-
-    def _price(self, amount: Mapping[str, Json], turn: Turn) -> None:
-        """The budget before the asking price before an offer; the newest of the same kind."""
-        dollars = amount.get("usd_max") or amount.get("usd_min")
-        weight = _WEIGHT.get(str(amount.get("role")), 2 if self._question == "price" else 0)
-        if not isinstance(dollars, int) or amount.get("role") == "payment" or weight < self._price_weight:
+    def _judge(self, found: Candidate, turn: Turn, margin: float) -> None:
+        """What is likely enough stands there, until something comes that is not much less likely."""
+        column = self._columns[found.slot]
+        standing, patience = self._margins.get(found.slot), float(self._head.patience[column])
+        if margin < float(self._head.thresholds[column]) or (standing is not None and margin < standing - patience):
             return
-        if not weight and ("price" in self.slots or dollars < _LIKELY_A_PRICE):
-            return
-        if self._fill("price", dollars, money(amount), turn, _number(amount["sure"])):
-            self._price_weight = weight
+        value, shown = found.value, found.shown
+        if found.slot == "decision_makers":  # several stand beside each other
+            old = self.slots.get(found.slot)
+            known = [str(n) for n in old.value] if old is not None and isinstance(old.value, list) else []
+            names = list(dict.fromkeys([*known, str(value)]))
+            value, shown = list[Json](names), ", ".join(names)
+        if self._fill(found.slot, value, shown, turn, found.sure) or found.slot not in self._margins:
+            self._margins[found.slot] = margin
 
-    def _join(self, slot: str, names: list[str], turn: Turn, sure: float) -> None:
-        """Several may stand in one slot, in the order in which they were said."""
-        old = self.slots.get(slot)
-        known = str(old.value).split(", ") if old is not None and old.value else []
-        joined = ", ".join(dict.fromkeys([*known, *names]))
-        self._fill(slot, joined, joined.replace("_", " "), turn, sure)
+    def _place(self, found: Candidate, turn: Turn, margin: float) -> None:
+        """The home that the call is about, and where they want to be: the likeliest places, a few."""
+        threshold, patience = (float(each[self._columns["location"]]) for each in (self._head.thresholds, self._head.patience))
+        if margin < threshold:
+            return
+        name = next(
+            (each for each in self._places if each.lower() in found.shown.lower() or found.shown.lower() in each.lower()), found.shown
+        )
+        longer = max(name, found.shown, key=len)
+        self._places[longer] = max(margin, self._places.pop(name, margin))
+        best = max(self._places.values())
+        likely = sorted((each for each in self._places if self._places[each] >= best - patience), key=lambda each: -self._places[each])[
+            :_MOST_PLACES
+        ]
+        joined = ", ".join(likely)
+        self._fill("location", joined, joined, turn, found.sure)
+
+    def _told(self, turn: Turn, margins: list[float], read: dict[str, str]) -> None:
+        """The likeliest reason told so far, and a second one that is hardly less likely; how they pay, and whether another agent is in
+        it, in the turn that tells it most clearly, in the words of the rule that ``read`` it there, if one did.
+        """
+        over: dict[str, dict[str, float]] = {slot: {} for slot in _TOLD}
+        for label, column in self._columns.items():
+            slot, told, value = label.partition(":")
+            if told:
+                self._margins[label] = max(margins[column], self._margins.get(label, margins[column]))
+                margin = self._margins[label] if slot == "motivation" else margins[column]
+                if margin >= float(self._head.thresholds[column]):
+                    over[slot][value] = margin
+        if reasons := over["motivation"]:
+            least = max(reasons.values()) - float(self._head.patience[self._columns["motivation:" + next(iter(reasons))]])
+            joined = ", ".join(sorted((r for r in reasons if reasons[r] >= least), key=lambda r: -reasons[r])[:_MOST_REASONS])
+            if "motivation" not in self.slots or self.slots["motivation"].value != joined:
+                self._fill("motivation", joined, joined.replace("_", " "), turn, 1.0)
+        for slot in ("financing", "agency"):
+            if turn.speaker == "prospect" and over[slot]:
+                value = max(over[slot], key=lambda each: over[slot][each])
+                if over[slot][value] >= self._by_head.get(slot, over[slot][value]):
+                    self._by_head[slot] = over[slot][value]
+                    value = read.get(slot, value)
+                    self._fill(slot, value, value, turn, 1.0)
 
     def _fill(self, slot: str, value: Json, shown: str, turn: Turn, sure: float) -> bool:
         """False when nothing changed: an unsure value never takes the place of a sure one."""
@@ -176,29 +180,7 @@ class QualificationSheet:
         return True
 
 
-def money(amount: Mapping[str, Json]) -> str:
-    """ "$420,000", "up to $420,000", "$400,000–$450,000"."""
-    low, high = amount.get("usd_min"), amount.get("usd_max")
-    if isinstance(low, int) and isinstance(high, int):
-        return f"${low:,}" if low == high else f"${low:,}–${high:,}"
-    return f"up to ${high:,}" if isinstance(high, int) else f"from ${low:,}" if isinstance(low, int) else ""
-
-
 def _owed(text: str) -> str:
     """The last amount of an answer to what is owed: people correct themselves to the truth. "" where there is none."""
-    held = [money({"usd_min": a.usd_min, "usd_max": a.usd_max}) for a in amounts_in(text) if (a.usd_max or a.usd_min or 0) >= _LEAST_OWED]
+    held = [money(a) for a in amounts_in(text) if (a.usd_max or a.usd_min or 0) >= _LEAST_OWED]
     return held[-1] if held else ""
-
-
-def _items(said: Mapping[str, Json], key: str) -> list[Mapping[str, Json]]:
-    held = said.get(key)
-    return [each for each in held if isinstance(each, Mapping)] if isinstance(held, list) else []
-
-
-def _names(said: Mapping[str, Json], key: str) -> list[str]:
-    held = said.get(key)
-    return [str(each) for each in held] if isinstance(held, list) else []
-
-
-def _number(value: Json) -> float:
-    return float(value) if isinstance(value, int | float) else 1.0

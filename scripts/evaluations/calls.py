@@ -237,8 +237,13 @@ def slot_right(truth: Any, found: SheetChanged | None) -> bool:
         return isinstance(said, int | float) and abs(float(said) - float(wanted)) <= 0.02 * abs(float(wanted))
     if isinstance(wanted, list):
         return {str(w).lower() for w in wanted} <= {str(s).lower() for s in (said if isinstance(said, list) else [said])}
-    text = f"{said} {found.shown} {found.quote}".lower().replace("_", " ")
+    return most_words(wanted, f"{said} {found.shown} {found.quote}")
+
+
+def most_words(wanted: Any, text: str) -> bool:
+    """Whether six in ten of the words that count stand in the text."""
     words = [w for w in str(wanted).lower().replace("_", " ").replace(",", " ").split() if len(w) > 2] or [str(wanted).lower()]
+    text = text.lower().replace("_", " ")
     return sum(w in text for w in words) >= max(1, round(0.6 * len(words)))
 
 
