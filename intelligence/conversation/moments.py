@@ -1,5 +1,5 @@
-"""Moments that are neither objection nor signal: a machine that answers, a screener, the market as a cue, thinking aloud,
-and a fact of the agent's that contradicts what was said (wrong_facts.py). Patterns, not a trained model: each names the words it saw.
+"""Moments that are neither objection nor signal: a machine that answers, a screener, a document that is asked about, the market as a
+cue, thinking aloud, and a fact of the agent's that contradicts what was said (wrong_facts.py). Patterns, not a trained model: each names the words it saw.
 """
 
 import re
@@ -46,6 +46,26 @@ _FRESH: Final = re.compile(
     r"|in (?:january|february|march|april|may|june|july|august|september|october|november|december)|(?:days?|weeks?|months?) ago|still|miss(?:ing)?|hard|can't|cancer|dementia|dying|hospice|hospital|buried|funeral|cry\w*|keep)\b",
     re.I,
 )
+_PAPER: Final = (
+    r"(?:by-?laws|house rules|(?:h\.?o\.?a\.?|association|condo|community)(?:'s)?(?: \w+)?(?: (?:documents?|docs|packet|rules|papers?|minutes|sheet|budget))?|covenants?|cc&?rs|packet"
+    r"|inspection(?: report)?|inspector'?s report|report|disclosures?|appraisal|title(?: \w+)?|deed|survey|plat|contract|agreement|lease|listing(?: sheet)?|loan estimate|closing disclosure|estimate"
+    r"|paperwork|papers?|form|letter|addendum|orders|decree|will|trust|permits?|warranty|page \w+|(?:fine|small|little) print|clause|paragraph|sheet|brochure|flyer|offer|estoppel|statement|policy|minutes|document\w*)"
+)
+# Somebody asks what stands in a paper: 35 of 37 such turns of the authored calls, and no other of their 9,000 turns of prospects.
+_CITES: Final = re.compile(
+    rf"\b(?:do|does|did|what(?:'s| does| do| did)|where(?: does| do)?|if|whether|see (?:if|whether|in))\b[^.?!]{{0,50}}\b(?:the|that|this|those|your|her|his|their|its|our|my)\b[^.?!]{{0,25}}\b{_PAPER}\b"
+    r"[^.?!]{0,40}\b(?:say|says|said|mention\w*|cover\w*|allow\w*|call for|list|show\w*|spell\w*|read)\b[^.!]{0,80}\?"
+    r"|\b(?:does|do|did) (?:it|they|that|any of (?:it|that|them)) (?:say|mention|spell|cover)\b[^.!]*\?"
+    rf"|\bwhat(?:'s| is| does|'d) (?:it|they|that)?\s?(?:say|mean where it says|say (?:in|on))\b[^.!]{{0,60}}\b{_PAPER}\b[^.!]*\?"
+    rf"|\bwhat(?:'s| does| did| would| do) (?:it|they|he|she|that|the {_PAPER}|the (?:rules|dues))\b(?: actually)? (?:say|cover|want to know|put down|mean by)\b[^.!]*\?"
+    r"|\b(?:is there|there's|was there) (?:any|some)thing (?:in (?:the|those|that|there)\b|that says|written|on paper)[^.!]*\?"
+    r"|\b(?:do|does|did|would|what) (?:the|their|your|our) (?:\w+'?s? )?(?:rules|dues|bylaws|covenants|packet) (?:permit|allow|let|cover|say|forbid)\b[^.!]*\?"
+    rf"|\b(?:see|find|look up|tell) (?:me )?in the {_PAPER}\b[^.!]*\?|\b{_PAPER}\b[^.?!]{{0,50}}, what did (?:he|she|they|it) (?:put|say|write|find)\b[^.!]*\?"
+    r"|\b(?:page|paragraph|section|clause) [\w-]+ (?:says|has|reads)\b[^?!]*\?|\bwhere it says\b[^.!]*\?"
+    rf"|\b(?:is|are|was) (?:it|that|this|there)\b[^.?!]{{0,40}}\b(?:written down|in writing|on paper|in the {_PAPER}|spelled out)\b[^.!]*\?"
+    rf"|\bwhat(?:'s| is| was) (?:in|on) (?:the|that|there|page)\b[^.?!]{{0,40}}\b(?:{_PAPER}|about)\b[^.!]*\?",
+    re.I,
+)  # fmt: skip
 _FILLER: Final = re.compile(r"\b(?:um+|uh+|uhm|er+|hmm+)\b", re.I)
 _THINKS: Final = re.compile(
     r"\b(?:let me think|I'm (?:just )?(?:thinking|trying to (?:think|figure|work out|picture))|let's see|(?:I'm|I am) not sure(?:,| if| whether)|I don't know,? (?:maybe|I|it's|if)|how do I (?:say|put)|I guess)\b",
@@ -91,7 +111,12 @@ class MomentDetector:
         if turn.speaker != "prospect":
             return []
         found = (
-            self._answered(turn) or self._market(turn) or self._grieving(turn) or self._thinking(turn) or self._in_context(reading, so_far)
+            self._answered(turn)
+            or self._cited(turn)
+            or self._market(turn)
+            or self._grieving(turn)
+            or self._thinking(turn)
+            or self._in_context(reading, so_far)
         )
         self._prospect_turns += not turn.partial
         return found
@@ -106,6 +131,11 @@ class MomentDetector:
         if (screen := _SCREEN.search(turn.text)) is not None:
             return [_moment("call_screening", turn, screen.group(), "asks who is calling and why", 0.85)]
         return []
+
+    def _cited(self, turn: Turn) -> list[Finding]:
+        """The page should answer, not a memory of it."""
+        cites = None if turn.growing else _CITES.search(turn.text.replace("’", "'"))
+        return [_moment("document_cited", turn, cites.group(), "asks what a document says", 0.85)] if cites is not None else []
 
     def _market(self, turn: Turn) -> list[Finding]:
         market = None if turn.growing else _MARKET.search(turn.text)

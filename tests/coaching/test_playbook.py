@@ -111,7 +111,7 @@ def test_it_answers_every_objection_and_moment() -> None:
     """Each of the thirteen objections has several sayings, and every moment that needs words has them."""
     assert set(SHIPPED.objections) == set(OBJECTIONS)
     assert all(len(answer.say) >= 3 for answer in SHIPPED.objections.values())
-    without_words = {"objection", "slip", "trap_question", "wrong_fact", "missing_question", "document_cited"}
+    without_words = {"objection", "slip", "trap_question", "wrong_fact", "missing_question"}
     assert set(KINDS) - without_words == set(SHIPPED.moments)
 
 

@@ -70,6 +70,25 @@ def test_the_market_is_a_cue_when_it_is_asked_about(text: str, named: bool) -> N
     assert (labels(Talk().hears("prospect", text)) == ["market_named"]) is named
 
 
+@pytest.mark.parametrize(
+    ("text", "cited"),
+    [
+        ("What do the bylaws say about dogs?", True),
+        ("Does the inspection report mention the roof?", True),
+        ("Okay, so what’s it say in there about pets?", True),
+        ("It's two pages. What does it mean where it says assignable?", True),
+        ("Is that written down somewhere, that the shed stays?", True),
+        ("I read the report, thanks.", False),
+        ("What did your husband say about the kitchen?", False),
+        ("How old is the roof?", False),
+        ("Could you send me the disclosure?", False),
+    ],
+)
+def test_a_question_that_a_document_answers(text: str, cited: bool) -> None:
+    """Somebody asks what a paper says; who mentions one, or asks for one, does not."""
+    assert (labels(Talk().hears("prospect", text)) == ["document_cited"]) is cited
+
+
 def test_thinking_aloud_knows_whether_the_agent_broke_in() -> None:
     """The finding says how often the agent spoke into the prospect's words; listening sounds do not count."""
     talk = Talk()
