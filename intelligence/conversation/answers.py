@@ -7,7 +7,7 @@ from typing import Final
 DEBT: Final = "debt"  # an owner is asked what is owed on the home: the answer stands under financing too
 
 _ASKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("agency", re.compile(r"\b(?:working with|have|signed (?:up )?with|using|represented by|talk(?:ed|ing) (?:to|with))\b[^.?!]{0,25}\b(?:agent|realtor|broker)\b", re.I)),
+    ("agency", re.compile(r"\bsign(?:ed)? (?:anything |something )?(?:up )?with (?:any|some)(?:one|body)\b|\b(?:working with|have|signed (?:up )?with|using|represented by|talk(?:ed|ing) (?:to|with))\b[^.?!]{0,25}\b(?:agent|realtor|broker)\b", re.I)),
     (DEBT, re.compile(r"\b(?:owe[ds]? on|(?:do|does|what) you (?:still )?owe|still owed?|owed? (?:anything|much|any money)|a mortgage on|any (?:mortgage|loans?|liens?) (?:on|left)|paid off|payoff|left on (?:the|your) (?:mortgage|loan))\b", re.I)),
     ("financing", re.compile(r"\b(?:lender|pre-?\s?approv\w+|paying cash|in cash|or cash|financing|mortgage lined|loan|down payment|put(?:ting)? down|the money side|the bank)\b", re.I)),
     ("decision_makers", re.compile(r"\b(?:who else|who(?:'s| is| will be| would be|'ll be) (?:moving|buying|living|deciding|going|looking|involved|all)|(?:anyone|anybody|someone|somebody) else(?= (?:on|who|involved|we|you|i|that|need|has|have|be|part|in)|[?.]|$)|just you|besides you|part of (?:the|this) decision|decide together|make the decision)\b", re.I)),
@@ -40,7 +40,8 @@ _FINANCING: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("talking with a lender", re.compile(r"\b(?:talk\w*|spoke\w*|working|met|waiting) (?:to|with|on) (?:a |our |my |the )?(?:lender|bank|loan officer|mortgage broker|credit union)\b", re.I)),
 )  # fmt: skip
 _AGENCY: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("none", re.compile(r"\b(?:not|don'?t have|no|haven'?t|without)\b[^.?!]{0,25}\b(?:an? |another |any )?(?:agent|realtor)\b(?! yet\?)|\bnot working with (?:anyone|anybody|an)\b|\bjust you\b", re.I)),
+    ("none", re.compile(r"\b(?:not|don'?t have|no|haven'?t|without)\b[^.?!]{0,25}\b(?:an? |another |any )?(?:agent|realtor)\b(?! yet\?)|\bnot working with (?:anyone|anybody|an)\b|\bjust you\b"
+        r"|\b(?:not|never|haven'?t|hasn'?t|ain'?t|didn'?t) (?:yet |really )?sign(?:ed)? (?:up )?(?:with (?:any|no)\w+|(?:any|no)thing|yet)\b|\bnothing(?:'?s| is)? signed\b|\bsigned nothing\b", re.I)),
     ("has an agent", re.compile(r"\b(?:have|got|with|using|signed with|hired) (?:an|another|our|my|our own|a) (?:buyer'?s )?(?:agent|realtor)\b|\b(?:my|our) (?:agent|realtor)\b(?! (?:last|before|back|did nothing))", re.I)),
 )  # fmt: skip
 # An answer of few words, or one whose first sentence is hardly more than yes or no; a longer one says in itself what it is about.

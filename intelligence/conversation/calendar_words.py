@@ -164,6 +164,7 @@ def _nth(text: str, today: date) -> Iterator[Spot]:
     """ "by the fifteenth", "on the 22nd": this month, or the next when it is past."""
     lead = (
         r"(?<=\bon )|(?<=\bby )|(?<=before )|(?<=until )|(?<=till )|(?<=after )|(?<=around )|(?<=till about )|(?<=up )|(?<=is )|(?<=than )"
+        r"|(?<=booked for )|(?<=set for )|(?<=scheduled for )"
     )
     for match in re.finditer(rf"(?:{lead})the {_NTH}\b(?: of (the|this|next) month)?{_NO_DAY}", text, re.I):  # fmt: skip
         if (day := _nth_day(match[1])) is not None:
@@ -259,7 +260,7 @@ def _halves(text: str, today: date) -> Iterator[Spot]:
 def _is_month(text: str, match: re.Match[str]) -> bool:
     """Whether "may" or "march" is the month: a word that a month follows, a capital, or "May or June"."""
     before, after = text[: match.start()], text[match.end() :]
-    if re.match(r"\s*(?:or|and) (?:june|july|april)\b", after, re.I):
+    if re.match(r"\s*(?:(?:or|and) )?(?:june|july|april)\b", after, re.I):
         return True
     if re.search(r"\b(?:i|we|you|they|he|she|it|that|this|which|rates|prices|there|who)\s+$", before, re.I):
         return False

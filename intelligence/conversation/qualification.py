@@ -1,5 +1,6 @@
 """The sheet that fills itself in as the two speak: eight slots, each with the words that filled it."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,7 +8,7 @@ from intelligence.conversation.amounts import amounts_in
 from intelligence.conversation.answers import DEBT, answers_in, asked_for
 from intelligence.conversation.slot_candidates import Candidate, Candidates, money
 from intelligence.conversation.slot_head import SlotHead, slot_head
-from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, surety
+from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, sentences_of, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
 _TOLD: Final = ("motivation", "financing", "agency")  # slots whose values are told by a whole turn
@@ -17,6 +18,7 @@ _ORDER: Final = ("motivation", "timeframe", "price", "decision_makers", "financi
 _FOUND_ITS_FEET: Final = 8  # turns before the coach suggests a question: the opening belongs to the two of them
 _BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_call", "commitment_refused"})  # answer these first
 _SURE_AGENT: Final = 0.85  # a card may be wrong, a fact on the sheet not
+_PAID: Final = re.compile(r"\b(?:paid|bought|borrowed)\b", re.I)
 _LEAST_OWED: Final = 1000  # dollars
 
 
@@ -181,6 +183,12 @@ class QualificationSheet:
 
 
 def _owed(text: str) -> str:
-    """The last amount of an answer to what is owed: people correct themselves to the truth. "" where there is none."""
-    held = [money(a) for a in amounts_in(text) if (a.usd_max or a.usd_min or 0) >= _LEAST_OWED]
+    """The last amount of an answer to what is owed: people correct themselves to the truth; what they paid is another. "" for none."""
+    held = [
+        money(a)
+        for said in sentences_of(text)
+        if not _PAID.search(said)
+        for a in amounts_in(said)
+        if (a.usd_max or a.usd_min or 0) >= _LEAST_OWED
+    ]
     return held[-1] if held else ""

@@ -5,8 +5,8 @@ Spans are counted in days from the day of the call. A bound that the words do no
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Final
 
 from intelligence.conversation.calendar_words import Spot, spots_in
@@ -20,7 +20,7 @@ _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.
 _SPAN: Final = re.compile(
     rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|g[ia]ves? (?:it|us|me|him|her|them)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
     rf"({_COUNT})(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?({_COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
-    rf"((?:\s+|,\s*(?=tops|max|at (?:the )?most|or less|or sooner|or so|minimum))(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get out|go)))?",
+    rf"((?:\s+|,\s*(?=tops|max|at (?:the )?most|or less|or sooner|or so|minimum))(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get|go|sell|pack)))?",
     re.I,
 )
 _OR_MORE: Final = re.compile(
@@ -40,7 +40,7 @@ _AHEAD: Final = re.compile(
     re.I,
 )
 _MUST: Final = re.compile(
-    r"\b(?:have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only have|we've got|i've got|need an?)\b[^.?!]{0,40}$",
+    r"\b(?:have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only (?:have|got)|we've got|i've got|need an?)\b[^.?!]{0,40}$",
     re.I,
 )
 _HAPPENS: Final = r"(?:\s+(?:the|my|our|her|his|their|we|i|she|he)\s[\w' ]{2,30}\s(?:in|on|at))?"  # "before my lease ends in August"
@@ -107,6 +107,10 @@ _END: Final = re.compile(r"(?:the )?end\b|.*'s end$", re.I)
 _BY: Final = re.compile(r"\b(?:by|before|no later than|not later than)(?: about| maybe)? $", re.I)
 _EITHER: Final = re.compile(r"\s*(?:,|to|-|–|through|,? ?or(?: maybe| even)?|,? ?maybe|,? or)\s*(?:early |late |the )?(?:in )?")
 _JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
+_FILLER: Final = re.compile(r",?\s\b(?:um+|uh+|uhm+|er+)\b,?(?=\s)", re.I)
+_HOLDS: Final = re.compile(r"\b(?:good|locked|valid|approved|holds?|held)(?: in)? $", re.I)  # "the rate is good for sixty days"
+_HOURS: Final = re.compile(rf"\b(?:in|within) (?:the next )?({_COUNT})[ -]hours?\b", re.I)
+_NEXT_TWO_YEARS: Final = re.compile(r"\bnext year,? (?:or )?(?:maybe )?(?:the year|the one) after\b", re.I)
 _SHORTLY_DAYS: Final = 14
 _SOON_DAYS: Final = 30  # how far "as soon as possible" reaches, and what a move takes at least
 
@@ -124,13 +128,13 @@ class Timeframe:
 
 def timeframes_in(text: str, today: date) -> list[Timeframe]:
     """Every date or span in the text, in order, without overlaps (the longest reading of a place wins)."""
-    text = text.replace("’", "'")
+    text = _FILLER.sub(lambda m: " " * len(m.group()), text.replace("’", "'"))
     found = [*_merged(text, list(_spans(text))), *_dates(text, today), *_this_time(text, today)]
     found += [Timeframe(0, _SOON_DAYS, m.group(), m.start(), m.end()) for m in _NOW.finditer(text)]
     kept: list[Timeframe] = []
     for frame in sorted(found, key=lambda t: t.start - t.end):
         if all(frame.end <= other.start or frame.start >= other.end for other in kept):
-            kept.append(frame)
+            kept.append(replace(frame, quote=" ".join(frame.quote.split())))
     return sorted(kept, key=lambda t: t.start)
 
 
@@ -157,12 +161,13 @@ def _spans(text: str) -> Iterator[Timeframe]:
             (match[8] or "").strip(" ,").lower(),
         )
         lead, before = (lead or "").lower(), text[: match.start()]
-        deadline = lead.startswith(("gave", "gives"))  # "the judge gave us sixty days"
+        holds = lead == "for" and _HOLDS.search(before) is not None
+        deadline = holds or lead.startswith(("gave", "gives"))  # "the judge gave us sixty days"
         behind = text[match.end() :]
         still = behind.lstrip().startswith("before") and _STILL_AHEAD.search(before) is not None
         if (
             (_NOT_AHEAD.match(behind) and not still)
-            or (lead == "for" and "another" not in match.group().lower() and not _NOT_FOR.search(f"{before}for "))
+            or (lead == "for" and "another" not in match.group().lower() and not _NOT_FOR.search(f"{before}for ") and not holds)
             or (not lead and _PAST.search(before) and not tail.startswith(("close", "escrow", "closing")))
         ):
             continue
@@ -233,6 +238,12 @@ def _this_time(text: str, today: date) -> Iterator[Timeframe]:
         if spot is not None:
             days = (spot.first - today).days % 365 if spot.first > today else 365
             yield Timeframe(days, days, match.group(), match.start(), match.end())
+    for match in _HOURS.finditer(text):
+        if (hours := _count(match[1])) >= 24:
+            yield Timeframe(0, round(hours / 24), match.group(), match.start(), match.end())
+    for match in _NEXT_TWO_YEARS.finditer(text):
+        first, last = (date(today.year + 1, 1, 1) - today).days, (date(today.year + 2, 12, 31) - today).days
+        yield Timeframe(first, last, match.group(), match.start(), match.end())
     for match in re.finditer(r"\bwithin (?:the|this|a) (year|month|week)\b", text, re.I):
         yield Timeframe(0, round(_UNIT_DAYS[match[1].lower()]), match.group(), match.start(), match.end())
     for match in re.finditer(r"\bthis time next year\b|\b(?:in )?(?:the )?next year or (?:so|two)\b", text, re.I):
@@ -290,6 +301,8 @@ def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
         return Spot(start, two.end, min(one.first, two.first), two.last)
     if re.fullmatch(r"\s*and\s*", between) and re.search(r"between (?:the )?$", before) and two.last > one.first:
         return Spot(one.start - len("between "), two.end, one.first, two.last)
+    if between.isspace() and one.whole and two.whole and one.last < two.first <= one.last + timedelta(days=1):
+        return Spot(one.start, two.end, one.first, two.last)  # "march april", as somebody counts on
     if re.fullmatch(r"\s+in\s+", between) and two.whole and not one.whole:
         fits = two.first <= one.first <= two.last
         return Spot(one.start, two.end, one.first, one.last) if fits else Spot(one.start, two.end, two.first, two.first)

@@ -12,6 +12,13 @@ _WITHIN = 7  # days: "the end of June" begins where a speaker feels it does
 # what was said -> (earliest, latest) in days from that Monday
 _SAID = (
     ("in by March thirty first", [(0, 29)]),
+    ("in by, um, the end of June", [(0, 120)]),
+    ("my rate lock is good for forty five days", [(0, 45)]),
+    ("I've only got two weeks to get this place sold", [(0, 14)]),
+    ("in the next seventy-two hours I want a sign in that yard", [(0, 3)]),
+    ("next year, maybe the year after", [(305, 1034)]),
+    ("sometime in june july, I'd say", [(91, 151)]),
+    ("the truck's booked for the fifteenth", [(13, 13)]),
     ("by the end of June", [(0, 120)]),
     ("before June first", [(0, 91)]),
     ("we want to close by May 15", [(0, 74)]),
