@@ -47,11 +47,11 @@ _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*
 _SAVED_AFTER: Final = re.compile(r"^\s*(?:saved|set aside|to put down|put away|down\b(?! (?:the|there|here))|for (?:the|a|our) down)", re.I)
 _DUES: Final = re.compile(r"\b(?:hoa|dues|insurance|utilities|electric\w*|water bill|application fee|inspection)\b[^.?!]{0,20}$", re.I)
 _NOT_LESS: Final = re.compile(
-    r"\b(?:not|n't|never|no|nothing|won't|wont|wouldn't|wouldnt|can't|cant|dont|refuse)\b[^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT
+    r"\b(?:not|n't|never|no|neither|nobody|nothing|won't|wont|wouldn't|wouldnt|can't|cant|dont|refuse)\b[^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT
     + r"|n't [^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT, re.I,
 )  # fmt: skip
 _NOT_MORE: Final = re.compile(
-    r"(?:\b(?:not|never|no|nothing|none|cant|dont|wont|wouldnt)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
+    r"(?:\b(?:not|never|no|neither|nobody|nothing|none|cant|dont|wont|wouldnt)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
     + _ABOUT,
     re.I,
 )

@@ -27,6 +27,15 @@ _NO_DAY: Final = (
     r"(?! (?:one|time|thing|place|house|offer|floor|half|bed\w*|bath\w*|showing|home|agent|of|quarter|week|street|avenue|ave|person)\b)"
 )
 _DAY_NUMBER: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)?|{'|'.join(sorted(_TH, key=len, reverse=True))})"
+# "closing is february six": a recogniser's day, where no noun and no further number follows.
+_CARDINALS: Final = {
+    **{word: n for word, n in {**UNITS, **TEENS}.items() if 2 <= n}, "twenty": 20, "thirty": 30, "thirty one": 31,
+    **{f"twenty {unit}": 20 + n for unit, n in UNITS.items()},
+}  # fmt: skip
+_CARDINAL: Final = (
+    rf"({'|'.join(sorted(_CARDINALS, key=len, reverse=True))})"
+    r"(?=\s*(?:$|[.,?!;])|\s+(?:and|but|so|then|if|we|i|they|he|she|it|or|is|was|to|at|when|because|cause|on|with|which|that|works|would|our|my|please|maybe)\b)"
+)
 _SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
 _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|(?<!after )the (?:new )?school year|(?:the |my |our )?(?:kids?|boys?|girls?|children|twins|son|daughter)(?: \w+)? (?:goes|go|starts?|starting|heads?|gets?) (?:back )?(?:to )?(?:school|kindergarten|first grade)|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
@@ -148,6 +157,8 @@ def _month_days(text: str, today: date) -> Iterator[Spot]:
     ):
         if (day := _nth_day(match[2])) is not None:
             yield _spot(match, _coming(today, _month_number(match[1]), day, match[3]))
+    for match in re.finditer(rf"\b{_MONTH} {_CARDINAL}", text, re.I):
+        yield _spot(match, _coming(today, _month_number(match[1]), _CARDINALS[match[2].lower()]))
     for match in re.finditer(rf"\b(?:the )?{_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
         if (day := _nth_day(match[1])) is not None:
             yield _spot(match, _coming(today, _month_number(match[2]), day, match[3]))

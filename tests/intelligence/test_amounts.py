@@ -61,6 +61,7 @@ _SAID = (
     ("Opendoor offered me three twelve", [(312000, 312000, "offer")]),
     ("the Zestimate is 642", [(642000, 642000, None)]),
     ("I'm not selling for less than seven hundred", [(700000, None, "asking")]),
+    ("neither of us will ask under three fifty-five", [(355000, None, "asking")]),
     ("we would have to get seven to even think about it", [(700000, 700000, "asking")]),
     ("we were hoping to stay closer to four", [(400000, 400000, "budget")]),
     ("they dropped it thirty thousand", [(30000, 30000, None)]),

@@ -13,6 +13,9 @@ _WITHIN = 7  # days: "the end of June" begins where a speaker feels it does
 _SAID = (
     ("in by March thirty first", [(0, 29)]),
     ("in by, um, the end of June", [(0, 120)]),
+    ("we have to be out by june thirty", [(0, 120)]),
+    ("closing is april six and our budget is three fifty", [(35, 35)]),
+    ("in june six people came", [(91, 120)]),
     ("my rate lock is good for forty five days", [(0, 45)]),
     ("I've only got two weeks to get this place sold", [(0, 14)]),
     ("in the next seventy-two hours I want a sign in that yard", [(0, 3)]),
