@@ -29,7 +29,7 @@ _NO_DAY: Final = (
 _DAY_NUMBER: Final = rf"(\d{{1,2}}(?:st|nd|rd|th)?|{'|'.join(sorted(_TH, key=len, reverse=True))})"
 # "closing is february six": a recogniser's day, where no noun and no further number follows.
 _CARDINALS: Final = {
-    **{word: n for word, n in {**UNITS, **TEENS}.items() if 2 <= n}, "twenty": 20, "thirty": 30, "thirty one": 31,
+    **{word: n for word, n in {**UNITS, **TEENS}.items() if n >= 2}, "twenty": 20, "thirty": 30, "thirty one": 31,
     **{f"twenty {unit}": 20 + n for unit, n in UNITS.items()},
 }  # fmt: skip
 _CARDINAL: Final = (
