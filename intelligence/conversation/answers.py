@@ -61,17 +61,6 @@ _LIVES_THERE: Final = re.compile(
 _WISHES: Final = re.compile(
     r"\b(?:want|like|love|looking|prefer|move to|moving to|closer|near|hoping|dream|somewhere|to be in|go to|would be)\b", re.I
 )
-_REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (reason, re.compile(rf"\b(?:{words})\b[^.!]*\?", re.I))
-    for reason, words in (
-        ("first_home", r"(?:your|you guys'|the) first (?:home|house|place|one|time)|first[- ]time (?:buyers?|home ?buyers?)"),
-        ("downsizing", r"down ?siz\w+|something smaller|smaller place"),
-        ("relocation", r"relocat\w+|transfer\w*|new job|moving for work"),
-        ("retirement", r"retir\w+"),
-        ("investment", r"investment|rent it out|rental|flip"),
-        ("growing_family", r"(?:need|for) more (?:room|space) for the (?:kids|family|baby)|growing family|baby on the way"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +83,6 @@ def lives_now(text: str) -> bool:
 def lives_there(text: str) -> bool:
     """Whether the prospect says where they live or what they leave, and wishes for nothing in the same words."""
     return _LIVES_THERE.search(text) is not None and _WISHES.search(text) is None
-
-
-def reason_asked(text: str) -> str:
-    """The reason for moving that a question puts into the prospect's mouth ("Is this your first home?"); "" for none."""
-    return next((reason for reason, words in _REASONS if words.search(text)), "")
-
-
-def says_yes(text: str) -> bool:
-    return _YES.match(text) is not None or re.match(r"(?:it|this|that)(?: is|'ll be|'s right)\b", text, re.I) is not None
 
 
 def answers_in(text: str, asked: str | None) -> list[Answer]:

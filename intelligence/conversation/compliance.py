@@ -5,7 +5,6 @@ one over sentence vectors, hashed words, word classes and signs of the rules, an
 trained with it and which decides where it is asked. Every finding is told by the rule it comes nearest to.
 """
 
-import itertools
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 from intelligence.conversation.card_head import margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
-from intelligence.conversation.second_head import FirstWord, SecondHead, load_second_head
-from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
+from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, load_second_head
+from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors, texts_with_pairs, vectors_with_pairs
 from voice.models.weights import COMPLIANCE
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "compliance.npz"
@@ -31,21 +30,6 @@ _LAWFUL: Final = 0.0
 _SLIP: Final = 1.3  # and a slip that no sentence says alone is one from here on
 _SLIP_CONFIDENCE: Final = 0.85
 _LIKELY: Final = 0.3  # while a turn is not over the second model is asked when the first head finds some kind this likely
-_MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 4 ms each
-
-
-def spans(reading: Reading) -> tuple[list[str], Vectors]:
-    """The sentences of a turn and each two in a row, with unit vectors: a slip may need the sentence before it."""
-    vectors = reading.vectors
-    if len(reading.sentences) > 1:
-        pairs = vectors[:-1] + vectors[1:]
-        pairs /= np.maximum(np.linalg.norm(pairs, axis=1, keepdims=True), 1e-9)
-        vectors = np.concatenate((vectors, pairs)).astype(np.float32)
-    return _texts(reading.sentences), vectors
-
-
-def _texts(sentences: Sequence[str]) -> list[str]:
-    return [*sentences, *(f"{a} {b}" for a, b in itertools.pairwise(sentences))]
 
 
 def _lawful(reading: Reading) -> bool:
@@ -70,25 +54,24 @@ class ComplianceDetector:
         """
         if turn.speaker != "agent" or turn.growing or in_context:
             return []
-        asked = _texts(sentences)
-        return asked if len(asked) <= _MOST_DOUBTS else []
+        return all_of_few(texts_with_pairs(sentences))
 
     def doubts(self, reading: Reading) -> list[str]:
         """The sentences, and pairs of them, of an agent's turn, likeliest first; none while it is not over and nothing in it is likely."""
         if reading.turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
-        texts = _texts(reading.sentences)
-        return [texts[row] for row in self._first.doubtful(reading, _LIKELY)[:_MOST_DOUBTS]]
+        texts = texts_with_pairs(reading.sentences)
+        return [texts[row] for row in self._first.doubtful(reading, _LIKELY)[:MOST_DOUBTS]]
 
     def _judge(self, reading: Reading) -> NDArray[np.float32]:
-        texts, vectors = spans(reading)
-        return _judged(self._head, [neutral(text) for text in texts], vectors)
+        words = [neutral(text) for text in texts_with_pairs(reading.sentences)]  # a slip may need the sentence before it
+        return _judged(self._head, words, vectors_with_pairs(reading))
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
         if turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
-        texts = _texts(reading.sentences)
+        texts = texts_with_pairs(reading.sentences)
         words = [neutral(text) for text in texts]
         table = self._first.table(reading)
         bars = np.repeat(self._head.thresholds[None], len(texts), axis=0)

@@ -1,7 +1,6 @@
 """What a prospect says against going on: the thirteen objections of the taxonomy, heard in their own words."""
 
 import functools
-import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.card_head import card_head, chance_at, chance_of_objection, log_odds, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
-from intelligence.conversation.second_head import FirstWord, SecondHead, as_money, load_second_head
-from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors
+from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, as_money, load_second_head
+from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, texts_with_pairs, vectors_with_pairs
 from voice.models.weights import OBJECTIONS
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "objections.npz"
@@ -23,8 +22,6 @@ _LIKELY: Final = 0.5  # while a turn is not over the second model is asked when 
 
 _HEARD_IN_CONTEXT: Final = 0.6  # what no sentence says alone, the turn must be so likely to say behind what the agent said
 _HEARD_GROWING: Final = 0.88  # and this likely while it is not over
-
-_MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 7 ms each
 
 PAIR_WORDS: Final = 30  # two longer sentences say two things
 _WHY: Final = {
@@ -82,25 +79,9 @@ def _chance(confidence: float, around: float) -> float:
     return chance_at(_OF_LOG_ODDS * log_odds(confidence) + _OF_AROUND * around + _SHIFT)
 
 
-def with_pairs(reading: Reading) -> tuple[list[str], Vectors]:
-    """The sentences of a turn, and behind them each two that follow each other: "It's four fifty. That's way past what we
-    had in mind." is an objection to the price in neither half. A pair's vector is the mean of its two, made unit again.
-    """
-    vectors = [reading.vectors]
-    for at in _paired(reading.sentences):
-        mean = reading.vectors[at] + reading.vectors[at + 1]
-        vectors.append((mean / max(float(np.linalg.norm(mean)), 1e-9))[None])
-    return _texts(reading.sentences), np.concatenate(vectors)
-
-
-def _paired(sentences: Sequence[str]) -> list[int]:
-    """Where two sentences follow each other that are short enough to say one thing."""
-    lengths = [len(each.split()) for each in sentences]
-    return [at for at, (first, second) in enumerate(itertools.pairwise(lengths)) if first + second <= PAIR_WORDS]
-
-
 def _texts(sentences: Sequence[str]) -> list[str]:
-    return [*sentences, *(f"{sentences[at]} {sentences[at + 1]}" for at in _paired(sentences))]
+    """ "It's four fifty. That's way past what we had in mind." is an objection to the price in neither half."""
+    return texts_with_pairs(sentences, PAIR_WORDS)
 
 
 class ObjectionDetector:
@@ -118,14 +99,13 @@ class ObjectionDetector:
         self._second = second if second is not None else _second_head()
         self._rule = f"objections-model@{self._head.digest[:8]}"
         self._second_rule = f"{self._rule}+{self._second.digest[:8]}"
-        self._first = FirstWord(lambda reading: self._head.probabilities(*with_pairs(reading)))
+        self._first = FirstWord(lambda r: self._head.probabilities(_texts(r.sentences), vectors_with_pairs(r, PAIR_WORDS)))
 
     def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:  # noqa: ARG002 -- it asks in either case
         """Of a prospect's turn that is over, and has few sentences, all of them and their pairs."""
         if turn.speaker != "prospect" or turn.growing:
             return []
-        asked = list(dict.fromkeys(map(as_money, _texts(sentences))))
-        return asked if len(asked) <= _MOST_DOUBTS else []
+        return all_of_few(map(as_money, _texts(sentences)))
 
     def doubts(self, reading: Reading) -> list[str]:
         """The sentences, and pairs of them, of a turn, those the first head finds likeliest first; none while a turn is not over and
@@ -135,7 +115,7 @@ class ObjectionDetector:
             return []
         texts = _texts(reading.sentences)
         doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
-        return list(dict.fromkeys(map(as_money, doubtful)))[:_MOST_DOUBTS]
+        return list(dict.fromkeys(map(as_money, doubtful)))[:MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn

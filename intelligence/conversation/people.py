@@ -79,7 +79,7 @@ def relations_named(text: str) -> list[tuple[str, int, int]]:
 
 def relations_in(text: str) -> list[str]:
     """Every relation named, as it was said and without case: who is meant when a sentence is known to name a decider."""
-    return list(dict.fromkeys(m[1].lower() for m in _NAMED.finditer(text.replace("’", "'"))))
+    return list(dict.fromkeys(relation for relation, _, _ in relations_named(text.replace("’", "'"))))
 
 
 # Brands that a prospect compares an agent with; public names of US brokerages, portals and cash buyers.

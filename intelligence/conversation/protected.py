@@ -12,9 +12,9 @@ import numpy as np
 
 from intelligence.conversation.card_head import card_head, chance_of, margins_in
 from intelligence.conversation.classifier import Head, load_head
-from intelligence.conversation.compliance import PARTIAL_EXTRA, spans
+from intelligence.conversation.compliance import PARTIAL_EXTRA
 from intelligence.conversation.compliance_rules import columns, neutral
-from intelligence.conversation.turns import Conversation, Finding, Reading
+from intelligence.conversation.turns import Conversation, Finding, Reading, texts_with_pairs, vectors_with_pairs
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "protected.npz"
 _SURE_PARTIAL: Final = (0.9, 0.95)  # least and most that half a sentence needs; "I want the girls" begins many
@@ -56,7 +56,7 @@ class ProtectedQuestionDetector:
         turn = reading.turn
         if turn.speaker != "prospect" or not reading.sentences:
             return []
-        texts, vectors = spans(reading)
+        texts, vectors = texts_with_pairs(reading.sentences), vectors_with_pairs(reading)
         words = [neutral(text) for text in texts]
         table = self._head.probabilities(words, vectors, columns(words))
         bars = np.clip(self._head.thresholds + PARTIAL_EXTRA, *_SURE_PARTIAL) if turn.growing else self._head.thresholds

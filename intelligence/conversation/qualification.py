@@ -11,9 +11,10 @@ from intelligence.conversation.slot_head import SlotHead, slot_head
 from intelligence.conversation.turns import SURE, Conversation, Finding, Json, Reading, Turn, sentences_of, surety
 
 SLOTS: Final = ("motivation", "timeframe", "location", "price", "financing", "decision_makers", "agency", "appointment")
-_TOLD: Final = ("motivation", "financing", "agency")  # slots whose values are told by a whole turn
-_MOST_REASONS: Final = 2
-_MOST_PLACES: Final = 3
+_REASON: Final = "motivation:"  # the head's names of the reasons to move
+_TOLD_BY_PROSPECTS: Final = ("financing", "agency")
+MOST_REASONS: Final = 2
+MOST_PLACES: Final = 3
 _ORDER: Final = ("motivation", "timeframe", "price", "decision_makers", "financing", "location", "agency", "appointment")
 _FOUND_ITS_FEET: Final = 8  # turns before the coach suggests a question: the opening belongs to the two of them
 _BUSY: Final = frozenset({"question", "protected_question", "stress", "do_not_call", "commitment_refused"})  # answer these first
@@ -48,9 +49,8 @@ class QualificationSheet:
         self._head = head if head is not None else slot_head()
         self._columns = {label: column for column, label in enumerate(self._head.labels)}
         self._candidates = Candidates()
-        self._margins: dict[str, float] = {}  # of what stands in a slot, and of every reason told
+        self._margins: dict[str, float] = {}  # of what the head put into a slot, and of every reason told
         self._places: dict[str, float] = {}  # that were likely, with their margins
-        self._by_head: dict[str, float] = {}  # slots that rules fill too and the head did, with the margin
         self._changed: list[Slot] = []
         self._asked: set[str] = set()
         self._question: str | None = None  # the slot that the agent asked for last
@@ -69,8 +69,10 @@ class QualificationSheet:
         """A slot of a call that goes on after a break; it is no change."""
         self.slots[slot.slot] = slot
         self._turns = _FOUND_ITS_FEET
-        named = [f"motivation:{reason}" for reason in str(slot.value).split(", ")] if slot.slot == "motivation" else [slot.slot]
+        named = [_REASON + reason for reason in str(slot.value).split(", ")] if slot.slot == "motivation" else [slot.slot]
         self._margins |= {name: float(self._head.thresholds[self._columns[name]]) for name in named if name in self._columns}
+        if slot.slot == "location" and slot.value is not None:
+            self._places = dict.fromkeys(str(slot.value).split(", "), self._margins["location"])
 
     def worth_asking(self) -> list[str]:
         """The slots worth a question now, the first before the others; [] in the opening and while the prospect's last
@@ -104,7 +106,7 @@ class QualificationSheet:
             self._fill("agency", "has an agent", "has an agent", turn, surety(turn, turn.text))
         for answer in answers:
             value: Json = [] if answer.slot == "decision_makers" else answer.value
-            if answer.slot not in self._by_head:
+            if answer.slot == "decision_makers" or answer.slot not in self._margins:
                 self._fill(answer.slot, value, answer.value, turn, surety(turn, answer.quote))
         if self._question == DEBT and (owed := _owed(turn.text)):
             self._fill("financing", f"owes {owed}", f"owes {owed}", turn, surety(turn, turn.text))
@@ -137,37 +139,39 @@ class QualificationSheet:
         )
         longer = max(name, found.shown, key=len)
         self._places[longer] = max(margin, self._places.pop(name, margin))
-        best = max(self._places.values())
-        likely = sorted((each for each in self._places if self._places[each] >= best - patience), key=lambda each: -self._places[each])[
-            :_MOST_PLACES
-        ]
-        joined = ", ".join(likely)
+        least = max(self._places.values()) - patience
+        likely = sorted((each for each in self._places if self._places[each] >= least), key=lambda each: -self._places[each])
+        joined = ", ".join(likely[:MOST_PLACES])
         self._fill("location", joined, joined, turn, found.sure)
 
     def _told(self, turn: Turn, margins: list[float], read: dict[str, str]) -> None:
         """The likeliest reason told so far, and a second one that is hardly less likely; how they pay, and whether another agent is in
         it, in the turn that tells it most clearly, in the words of the rule that ``read`` it there, if one did.
         """
-        over: dict[str, dict[str, float]] = {slot: {} for slot in _TOLD}
-        for label, column in self._columns.items():
-            slot, told, value = label.partition(":")
-            if told:
-                self._margins[label] = max(margins[column], self._margins.get(label, margins[column]))
-                margin = self._margins[label] if slot == "motivation" else margins[column]
-                if margin >= float(self._head.thresholds[column]):
-                    over[slot][value] = margin
-        if reasons := over["motivation"]:
-            least = max(reasons.values()) - float(self._head.patience[self._columns["motivation:" + next(iter(reasons))]])
-            joined = ", ".join(sorted((r for r in reasons if reasons[r] >= least), key=lambda r: -reasons[r])[:_MOST_REASONS])
-            if "motivation" not in self.slots or self.slots["motivation"].value != joined:
-                self._fill("motivation", joined, joined.replace("_", " "), turn, 1.0)
-        for slot in ("financing", "agency"):
-            if turn.speaker == "prospect" and over[slot]:
-                value = max(over[slot], key=lambda each: over[slot][each])
-                if over[slot][value] >= self._by_head.get(slot, over[slot][value]):
-                    self._by_head[slot] = over[slot][value]
-                    value = read.get(slot, value)
-                    self._fill(slot, value, value, turn, 1.0)
+        likely = {
+            label: margins[column]
+            for label, column in self._columns.items()
+            if ":" in label and margins[column] >= float(self._head.thresholds[column])
+        }
+        for label, margin in likely.items():
+            if label.startswith(_REASON):
+                self._margins[label] = max(margin, self._margins.get(label, margin))
+        self._reason(turn)
+        for slot in _TOLD_BY_PROSPECTS if turn.speaker == "prospect" else ():
+            best = max((label for label in likely if label.startswith(f"{slot}:")), key=lambda label: likely[label], default="")
+            if best and likely[best] >= self._margins.get(slot, likely[best]):
+                self._margins[slot] = likely[best]
+                value = read.get(slot, best.removeprefix(f"{slot}:"))
+                self._fill(slot, value, value, turn, 1.0)
+
+    def _reason(self, turn: Turn) -> None:
+        reasons = {label: margin for label, margin in self._margins.items() if label.startswith(_REASON)}
+        if reasons:
+            best = max(reasons, key=lambda label: reasons[label])
+            least = reasons[best] - float(self._head.patience[self._columns[best]])
+            close = sorted((label for label in reasons if reasons[label] >= least), key=lambda label: -reasons[label])
+            joined = ", ".join(label.removeprefix(_REASON) for label in close[:MOST_REASONS])
+            self._fill("motivation", joined, joined.replace("_", " "), turn, 1.0)
 
     def _fill(self, slot: str, value: Json, shown: str, turn: Turn, sure: float) -> bool:
         """False when nothing changed: an unsure value never takes the place of a sure one."""

@@ -5,7 +5,7 @@ The work is in the model's layers (voice/models/trained.py); what stands here is
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,13 @@ from voice.models.weights import WeightSet, WeightsRefused
 
 _BARE_AMOUNT: Final = re.compile(r"(?<![$\d.,-])(?:\d{2,3},\d{3}(?:,\d{3})?|\d{6,7})(?![\d-])")
 _NAMES: Final = frozenset({"labels", "weights", "bias", "scale", "thresholds", "layers"})
+MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 4 ms each, 7 where two models read
+
+
+def all_of_few(texts: Iterable[str]) -> list[str]:
+    """What is asked of a turn that is over whatever the first head says: each text once, or none where it has to choose."""
+    asked = list(dict.fromkeys(texts))
+    return asked if len(asked) <= MOST_DOUBTS else []
 
 
 def as_money(text: str) -> str:

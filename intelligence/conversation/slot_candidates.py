@@ -25,7 +25,6 @@ Found: TypeAlias = Literal["told", "timeframe", "location", "price", "decision_m
 """told: a whole turn, which may tell why they move, how they pay, or whether another agent is in it."""
 
 CUES: Final = 24
-_NO_DATE: Final = date(2000, 1, 1)  # spans can be counted without knowing the day of the call
 _LEAST_PRICE: Final = 20_000  # dollars; what is less buys no home
 _SAME_PRICE: Final = 0.02
 _OPENING: Final = (6, 16)  # turns
@@ -84,11 +83,11 @@ class Candidates:
     def _finds(self, turn: Turn, today: str) -> "Iterator[_Find]":
         text, agent = _plain(turn.text), turn.speaker == "agent"
         yield "told", None, "", None, ()
-        amounts = [a for a in amounts_in(text) if (_dollars(a)) >= _LEAST_PRICE]
+        amounts = [a for a in amounts_in(text) if _dollars(a) >= _LEAST_PRICE]
         for amount in amounts:
             yield "price", _dollars(amount), money(amount), (amount.start, amount.end), _of_amount(amount, len(amounts))
-        frames = timeframes_in(text, date.fromisoformat(today) if today else _NO_DATE)
-        for frame in frames if today else ():
+        frames = timeframes_in(text, date.fromisoformat(today)) if today else []
+        for frame in frames:
             value: Json = {"said": frame.quote, "earliest_days": frame.earliest_days, "latest_days": frame.latest_days}
             yield "timeframe", value, frame.quote, (frame.start, frame.end), _of_frame(frame, len(frames))
         meeting = meeting_in(text)

@@ -1,5 +1,7 @@
 """What every detector reads and writes: turns in, findings out."""
 
+import itertools
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,6 +151,25 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s+(?=\S)")
 def sentences_of(text: str) -> tuple[str, ...]:
     """The sentences of a turn, by end punctuation; a turn without any is one sentence."""
     return tuple(s for s in (part.strip() for part in _SENTENCE_END.split(text)) if s)
+
+
+def with_next(sentences: Sequence[str], most_words: float = math.inf) -> list[int]:
+    """Where a sentence and the one behind it have no more than so many words together."""
+    lengths = [len(each.split()) for each in sentences]
+    return [at for at, (one, other) in enumerate(itertools.pairwise(lengths)) if one + other <= most_words]
+
+
+def texts_with_pairs(sentences: Sequence[str], most_words: float = math.inf) -> list[str]:
+    """The sentences of a turn, and behind them each two that follow each other: what needs both is in neither half."""
+    return [*sentences, *(f"{sentences[at]} {sentences[at + 1]}" for at in with_next(sentences, most_words))]
+
+
+def vectors_with_pairs(reading: Reading, most_words: float = math.inf) -> Vectors:
+    """The unit vectors of ``texts_with_pairs``: float32, shape (n, 384). A pair's is the mean of its two, made unit again."""
+    first = np.array(with_next(reading.sentences, most_words), np.intp)
+    pairs = reading.vectors[first] + reading.vectors[first + 1] if len(first) else reading.vectors[:0]
+    pairs = pairs / np.maximum(np.linalg.norm(pairs, axis=1, keepdims=True), 1e-9)
+    return np.concatenate((reading.vectors, pairs)).astype(np.float32)
 
 
 async def read(turn: Turn, embed: Embed) -> Reading:

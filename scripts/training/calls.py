@@ -4,7 +4,6 @@ A turn without a label gives each of its sentences, each two in a row, and now a
 recogniser shows it in the middle of a sentence; a turn with a label gives its words as they stand, once.
 """
 
-import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from intelligence.conversation.objections import PAIR_WORDS, WEIGHTS
-from intelligence.conversation.turns import sentences_of
+from intelligence.conversation.turns import sentences_of, texts_with_pairs
 
 FOLDER: Final = WEIGHTS.parent / "calls"
 BEGUN: Final = 0.8  # of the sentences of five words and more, this share also as a beginning
@@ -39,6 +38,11 @@ def said_in_calls(speaker: str, family: str) -> list[Said]:
     return list(out.values())
 
 
+def writer(call: str) -> str:
+    """Who wrote a call: the letters of its name."""
+    return call.rstrip("0123456789")
+
+
 def beginning(words: list[str], dice: random.Random) -> str:
     """Two words and more of a sentence, not all of them."""
     return " ".join(words[: dice.randint(2, len(words) - 1)]).rstrip(",;")
@@ -56,6 +60,5 @@ def _taken(call: str, turn: dict[str, Any], family: str, dice: random.Random) ->
         yield Said(call, sentence, labels)
         if len(words) >= 5 and dice.random() < BEGUN:
             yield Said(call, beginning(words, dice), labels)
-    for first, second in itertools.pairwise(sentences):
-        if len(first.split()) + len(second.split()) <= PAIR_WORDS:
-            yield Said(call, f"{first} {second}", labels)
+    for pair in texts_with_pairs(sentences, PAIR_WORDS)[len(sentences) :]:
+        yield Said(call, pair, labels)

@@ -39,7 +39,7 @@ from intelligence.conversation.card_head import BEFORE_WORDS, OWN_WORDS, WEIGHTS
 from intelligence.conversation.classifier import write_checked  # noqa: E402
 from intelligence.conversation.stages import STAGES  # noqa: E402
 from scripts.training import compliance  # noqa: E402
-from scripts.training.calls import FOLDER  # noqa: E402
+from scripts.training.calls import FOLDER, writer  # noqa: E402
 from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
 from scripts.training.objections_second import SCALE, SMOOTH, Model, Pace, Tensors, exported, version  # noqa: E402
 from voice.models.weights import MOMENTS  # noqa: E402
@@ -87,10 +87,6 @@ class Row:
     weight: NDArray[np.float32]
     agent: bool = False
     stage: int = -1  # of STAGES; -1: not known
-
-
-def writer(call: str) -> str:
-    return call.rstrip("0123456789")
 
 
 def column(name: str) -> int:

@@ -2,8 +2,8 @@
 
 Every amount, time, place, person and meeting that a turn of a call names is a candidate, right where it is the value that the
 call's sheet holds; a turn is a candidate for each reason to move, way to pay and word on other agents, right where the sheet says that
-it was told. Figures printed
-are of calls whose writers were left out, five groups of them; thresholds are set on the same figures, so they are a little kind.
+it was told. Figures printed are of calls whose writers were left out, five groups of them; thresholds are set on the same figures, so
+they are a little kind.
 """
 
 import argparse
@@ -23,12 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.classifier import save_head  # noqa: E402  the path is set above
+from intelligence.conversation.qualification import MOST_PLACES, MOST_REASONS  # noqa: E402
 from intelligence.conversation.slot_candidates import Candidate, Candidates  # noqa: E402
 from intelligence.conversation.slot_head import WEIGHTS, inputs  # noqa: E402
 from intelligence.conversation.turns import Reading, Turn, sentences_of  # noqa: E402
 from scripts.evaluations.calls import most_words  # noqa: E402
 from scripts.evaluations.labels import sentence_vectors  # noqa: E402
-from scripts.training.calls import FOLDER  # noqa: E402
+from scripts.training.calls import FOLDER, writer  # noqa: E402
 
 GROUPS: Final = 5
 SLOTS: Final = ("timeframe", "location", "price", "decision_makers", "appointment")
@@ -68,10 +69,6 @@ class Case:
     candidate: Candidate
     right: bool = False
     tells: frozenset[str] = frozenset()
-
-
-def writer(call: str) -> str:
-    return re.sub(r"\d+", "", call)
 
 
 def cases_of(name: str, call: dict[str, Any], embed: Callable[[list[str]], NDArray[np.float32]]) -> list[Case]:
@@ -155,7 +152,7 @@ def places_judged(
                 known = next((each for each in best if each in place or place in each), place)
                 best[known] = max(best.get(known, (margin, case.right)), (margin, case.right))
         top = max(best.values(), default=(0.0, False))[0]
-        held = [good for margin, good in sorted(best.values(), reverse=True)[:3] if margin >= top - patience]
+        held = [good for margin, good in sorted(best.values(), reverse=True)[:MOST_PLACES] if margin >= top - patience]
         right += not held if truth is None else any(held)
         wrong += bool(held) and not any(held)
     return right, wrong
@@ -180,7 +177,7 @@ def reasons_judged(by_call: dict[str, NDArray[np.float64]], reasons: list[str], 
     right = wrong = 0
     for name, call in calls.items():
         truth, best = call["qualification"].get("motivation"), by_call[name].max(axis=0)
-        order = np.argsort(-best)[:2]
+        order = np.argsort(-best)[:MOST_REASONS]
         held = {reasons[i] for i in order if best[i] >= max(threshold, best[order[0]] - CLOSE)}
         good = truth is not None and f"motivation:{truth['value']}" in held
         right += not held if truth is None else good

@@ -167,6 +167,14 @@ def test_a_call_that_goes_on_keeps_its_slots() -> None:
     assert "price" not in sheet.missing()
 
 
+def test_the_places_of_a_call_that_goes_on_stand_beside_new_ones(say: Say) -> None:
+    """What was known before the break is not thrown away by the next street that somebody names."""
+    sheet = QualificationSheet()
+    sheet.restore(Slot("location", "Sorrel Street, Bend", "Sorrel Street, Bend", "", "", 1.0))
+    say(sheet, "We also drove through Elm Basin on Sunday.")
+    assert {"Sorrel Street", "Bend", "Elm Basin"} == set(str(sheet.slots["location"].value).split(", "))
+
+
 def test_an_unsure_objection_is_no_fact_about_an_agent(say: Say) -> None:
     """Only a sure "has an agent" fills the sheet."""
     for confidence, filled in ((0.7, False), (0.95, True)):
