@@ -20,15 +20,15 @@ _COUNTED: Final = re.compile(
     re.I,
 )
 _NAMED: Final = re.compile(
-    r"(?:number|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
-    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|(?:\d|\w+ty|\w+teen|hundred|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) by|address is|(?:lives?|located|house is|we'?re|i'?m|place is) (?:over )?at)\s*$",
+    r"\b(?:number|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
+    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|(?:\d|\w+ty|\w+teen|hundred|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) by|address is|(?:lives?|located|house is|we(?:'re| are)|i'?m|place is) (?:over )?at)\s*$",
     re.I,
 )
 _CONTEXT: Final = re.compile(
     r"\b(?:budget\w*|afford|spend\w*|price[ds]?|pricing|asking|list(?:ed|ing)?|offer\w*|worth|pay(?:ing|ments?)?|paid|get (?:it|this|that|the \w+|one) for|costs?|approv\w+|cash|owe\w*|loan|borrow|qualif\w+"
     r"|stay (?:under|below|at|around|near)|closer to|(?:go|went|get|stretch|come|came|top\w*|max\w*) (?:out |up |over|higher|above|down|in |to )|over|under|up to|max(?:imum)?|tops|at most"
     r"|no more than|less than|more than|at least|minimum|range|between|around|about|roughly|somewhere|ballpark|comfortable|sell\w*|sold|get for|net|counter\w*|apprais\w+|zestimate|zillow"
-    r"|valu\w+|start at|for (?:theirs|ours|hers|his)|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
+    r"|valu\w+|start at|for (?:theirs|ours|hers|his)|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|quoted|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
     re.I,
 )
 _STRONG: Final = re.compile(
@@ -56,7 +56,7 @@ _NOT_MORE: Final = re.compile(
     re.I,
 )
 _MAX: Final = re.compile(
-    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:(?<!/)max\w*|ceiling|cap(?:ped)?|limit|top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
+    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:(?<!/)max\w*|ceiling|cap(?:ped)?|limit|(?<!on )top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
     + _ABOUT,
     re.I,
 )
@@ -110,6 +110,21 @@ _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
         r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|(?<!under )(?<!over )(?<!below )(?<!above )list(?:ed|ing)?(?: (?:it|at|for|price))?|(?<!full )priced?|(?:knock\w*|dropp?\w*|cut|lower\w*|reduc\w+|marked)(?: it| the price| theirs| her| him)?(?: way)?(?: down)? to|(?:it'?s|that'?s|its) (?:on|up) (?:for|at)|on the market (?:for|at)|(?:sign|sticker|listing|flyer)(?: \w+){0,2} says|(?:i|we)(?:'?d| would|'?ll| will| could) (?:\w+ )?take\b|can get (?:me|us)|need out of it|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this|mine|ours|that))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
         r"|(?:not|n't|never|wouldn't) (?:be )?(?:sell\w*|tak\w+|accept\w*|go(?:ing)?|let\w*)(?= [^.?!]{0,20}(?:less|under|below|for))|(?:have|need|got|want|hoping|like) to (?:get|net|clear|walk away)|net|not a (?:penny|dollar) less|best offer|price tag|firm)\b", re.I)),
 )  # fmt: skip
+_PER_ACRE: Final = re.compile(r"\s*an? acre\b", re.I)
+_THOUSANDS_END: Final = re.compile(r"\s*(?:$|[.,?!;]|(?:for|that'?s|is|was|and|but|if|as|before|after|with|to)\b)", re.I)
+_BUT_UNDER: Final = re.compile(
+    r",?\s*(?:dollars )?(?:but|and)?\s*(?:(?:under|below|less than|no more than|not (?:over|above|more than)|up to)\s*)?(?:about |like )?\$?",
+    re.I,
+)
+_SOLD_FOR: Final = re.compile(r"\s*for (?:the |that |this |an? )?(?:same|land|lot|acreage|farm|duplex|(?:one|two|three|four)[- ]bed)", re.I)
+_DEALT: Final = re.compile(  # "we gave one oh five for it", "get me two fifteen": no time of day
+    r"\b(?:(?:we|i|he|she|they|mama|daddy|dad|mom|only) (?:gave|give)|get me|find me something(?: \w+)? for|(?:they|he|she|i|we)(?:'?d| would|'?ll| will|d)? go|told (?:him|her|them)"
+    r"|(?:had|has|have|put) it (?:up )?at|shook (?:hands|on it)(?: with \w+)?(?: on| at)?|(?:go|went|goes|gone) (?:on|up) (?:at|for)|own (?:something|it|a place|one) (?:at|for)|see it go for|seen it(?: \w+){0,4} for|let it go (?:under|for|at)|(?:they|he|she|i|we|who) took|have it for"
+    r"|(?:i|we|he|she|they) (?:had|have)(?= [\w -]{3,24} in mind))" + _ABOUT,
+    re.I,
+)
+_DEALT_AFTER: Final = re.compile(r"\s*(?:in mind|to start\b|(?:is crazy )?to put on the sign|(?:is |was |'s )?the number)\b", re.I)
+_RENT_TALK: Final = re.compile(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month|landlord|tenants?|maintenance)\b", re.I)
 _SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
 _BARE_WORDS: Final = 4
 _LEAST_PRICE: Final = 20_000  # dollars; what is less buys no home
@@ -131,7 +146,7 @@ class Amount:
 def amounts_in(text: str) -> list[Amount]:
     """Every amount of money in the text, in order; percentages, sizes, times and house numbers are not money."""
     text = text.replace("’", "'")
-    numbers = [n for n in numbers_in(text) if n.value > 0]
+    numbers = _thousands(text, [n for n in numbers_in(text) if n.value > 0])
     found: list[Amount] = []
     index = 0
     while index < len(numbers):
@@ -141,7 +156,52 @@ def amounts_in(text: str) -> list[Amount]:
         amount = amount or _single(text, first)
         if amount is not None:
             found.append(amount)
-    return found
+    return _closed(text, found)
+
+
+def _thousands(text: str, numbers: list[Number]) -> list[Number]:
+    """ "Ninety-nine nine", "twelve five a month": 99,900 and 12,500, where money is talked about and nothing is counted."""
+    said: list[Number] = []
+    for number in numbers:
+        before = said[-1] if said else None
+        hundreds = number.form == "plain" and 1 <= number.value <= 9 and text[number.start].isalpha()
+        if (
+            before is not None
+            and hundreds
+            and before.form == "plain"
+            and 10 <= before.value < 100
+            and text[before.start].isalpha()
+            and text[before.end : number.start] == " "
+            and not _NAMED.search(text[: before.start])
+            and (
+                _MONTHLY.match(text[number.end :])
+                or _PER_ACRE.match(text[number.end :])
+                or (_THOUSANDS_END.match(text[number.end :]) and _CONTEXT.search(text))
+            )
+        ):
+            said[-1] = Number(before.value * 1000 + number.value * 100, before.start, number.end, "scaled", 0)
+        else:
+            said.append(number)
+    return said
+
+
+def _closed(text: str, amounts: list[Amount]) -> list[Amount]:
+    """ "Over eight hundred thousand but under a million" is one stretch."""
+    closed: list[Amount] = []
+    for amount in amounts:
+        last = closed[-1] if closed else None
+        if (
+            last is not None
+            and last.usd_min is not None
+            and last.usd_max is None
+            and amount.usd_min is None
+            and last.usd_min < (amount.usd_max or 0)
+            and _BUT_UNDER.fullmatch(text[last.end : amount.start])
+        ):
+            closed[-1] = _amount(text, last.usd_min, amount.usd_max, last.start, amount.end)
+        else:
+            closed.append(amount)
+    return closed
 
 
 def _joined(text: str, first: Number, second: Number) -> bool:
@@ -176,7 +236,7 @@ def _range(text: str, first: Number, second: Number) -> Amount | None:
 
 def _like(first: Number, high: int) -> int | None:
     """The lower bound in the measure of the upper one: "four to four fifty", "425 to 450 thousand", "1 to 1.2 million"."""
-    scales = (1_000_000, 100_000, 1_000, 1) if first.value < 10 else (1_000, 1)
+    scales = (1_000_000, 100_000, 1_000, 1) if first.value < 10 else (1_000, 100, 1) if first.value < 100 else (1_000, 1)
     fitting = [round(first.value * scale) for scale in scales if high * 0.4 <= first.value * scale < high]
     return fitting[0] if fitting else None
 
@@ -244,7 +304,7 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
         return None  # "two thousand nineteen"
     if number.form in ("scaled", "band"):
         return None if number.form == "scaled" and _COUNTED.match(after) and not monthly and not sign else round(value)
-    if _COUNTED.match(after) and not monthly:
+    if _COUNTED.match(after) and not monthly and not (sign and value >= _LEAST_PRICE):
         return None
     if (not sign and not monthly and _NAMED.search(before)) or re.search(r"\d[./:-]$", before):
         return None
@@ -285,11 +345,16 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         return round(value * 100_000)
     if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
         return None  # "we bought in twenty fifteen"
+    dealt = any(
+        (_MAX_AFTER.match(after), _MIN_AFTER.match(after), _SOLD_FOR.match(after), _DEALT_AFTER.match(after), _DEALT.search(before))
+    )
+    rent = 1000 <= value <= 9999 and value == int(value) and _RENT_TALK.search(text) is not None
     clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259
     if (
         near is None
         and not _CONTEXT.search(text)
         and not _GOES.search(before)
+        and not (dealt or rent or number.form == "point")
         and (clock or not 150 <= value <= 999 or number.form != "plain")
     ):
         return None  # in talk about homes three digits that are no time of day are a price
@@ -306,12 +371,12 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
     if number.form == "point":
         return (
             round(value * 1_000_000)
-            if 1 < value < 5 and (_STRONG.search(text) or _GOES.search(before)) and not _RATES.search(text)
+            if 1 < value < (5 if dealt or _STRONG.search(text) or _GOES.search(before) else 3) and not _RATES.search(text)
             else None
         )
-    if clock and _CLOCK_TALK.search(text) and not _STRONG.search(text):
+    if clock and _CLOCK_TALK.search(text) and not dealt and not _STRONG.search(text):
         return None
-    if 1000 <= value <= 1999 and re.search(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month)\b", text, re.I):
+    if rent:
         return round(value)
     if 75 <= value <= 1999:
         return round(value * 1000)

@@ -36,6 +36,14 @@ _CARDINAL: Final = (
     rf"({'|'.join(sorted(_CARDINALS, key=len, reverse=True))})"
     r"(?=\s*(?:$|[.,?!;])|\s+(?:and|but|so|then|if|we|i|they|he|she|it|or|is|was|to|at|when|because|cause|on|with|which|that|works|would|our|my|please|maybe)\b)"
 )
+_REACH: Final = 120  # characters behind a date in which "the 27th" is of its month
+_ALONE: Final = re.compile(  # behind these words any day, elsewhere a clear one where no noun follows
+    r"(?:(?<=\bon )|(?<=\bby )|(?<=before )|(?<=until )|(?<=till )|(?<=after )|(?<=around )|(?<=till about )|(?<=up )|(?<=is )|(?<=than )"
+    rf"|(?<=day )|(?<=day, )|(?<=booked for )|(?<=set for )|(?<=scheduled for ))the {_NTH}\b(?: of (the|this|next) month)?{_NO_DAY}"
+    rf"|\bthe (\d{{1,2}}(?:st|nd|rd|th)|{'|'.join(sorted((w for w, n in _TH.items() if n > 5), key=len, reverse=True))})\b(?: of (the|this|next) month)?"
+    r"(?=\s*(?:$|[.,?!;])|\s+(?:and|but|so|then|if|we|i|they|he|she|it|or|is|was|to|at|when|because|cause|works|would|our|my|please|maybe)\b)",
+    re.I,
+)
 _SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
 _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|(?<!after )the (?:new )?school year|(?:the |my |our )?(?:kids?|boys?|girls?|children|twins|son|daughter)(?: \w+)? (?:goes|go|starts?|starting|heads?|gets?) (?:back )?(?:to )?(?:school|kindergarten|first grade)|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
@@ -64,6 +72,9 @@ _YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: an
 _BEHIND: Final = re.compile(
     r"\b(?:last|past|since|every|each|back in|back around|born (?:in|on)|(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced)(?: \w+){0,3} (?:back )?(?:in|last))(?: the)?\s+$",
     re.I,
+)
+_SUPPOSED: Final = re.compile(
+    r"\b(?:if|say|suppose|not|n't)\b[^.?!,]{0,30}$|\b(?:no(?:t|thing)?|never|n't) (?:\w+ ){0,4}past (?:the )?$", re.I
 )
 
 
@@ -99,12 +110,16 @@ def spots_in(text: str, today: date) -> list[Spot]:
         _weekdays,
         _near,
     )
-    found = [spot for reader in readers for spot in reader(text, today) if not _BEHIND.search(text[: spot.start])]
+    found = [spot for reader in readers for spot in reader(text, today) if not _behind(text[: spot.start])]
     kept: list[Spot] = []
     for spot in sorted(found, key=lambda s: s.start - s.end):
         if all(spot.end <= other.start or spot.start >= other.end for other in kept):
             kept.append(spot)
     return sorted(kept, key=lambda s: s.start)
+
+
+def _behind(before: str) -> bool:
+    return _BEHIND.search(before) is not None and _SUPPOSED.search(before) is None
 
 
 def _month_number(word: str) -> int:
@@ -113,6 +128,10 @@ def _month_number(word: str) -> int:
 
 def _day(year: int, month: int, day: int) -> date:
     return date(year, month, min(day, monthrange(year, month)[1]))
+
+
+def month_end(day: date) -> date:
+    return _day(day.year, day.month, 31)
 
 
 def _coming(today: date, month: int, day: int, year: str | None = None) -> date:
@@ -172,16 +191,18 @@ def _numeric(text: str, today: date) -> Iterator[Spot]:
 
 
 def _nth(text: str, today: date) -> Iterator[Spot]:
-    """ "by the fifteenth", "on the 22nd": this month, or the next when it is past."""
-    lead = (
-        r"(?<=\bon )|(?<=\bby )|(?<=before )|(?<=until )|(?<=till )|(?<=after )|(?<=around )|(?<=till about )|(?<=up )|(?<=is )|(?<=than )"
-        r"|(?<=booked for )|(?<=set for )|(?<=scheduled for )"
-    )
-    for match in re.finditer(rf"(?:{lead})the {_NTH}\b(?: of (the|this|next) month)?{_NO_DAY}", text, re.I):  # fmt: skip
-        if (day := _nth_day(match[1])) is not None:
-            shift = 1 if (match[2] or "").lower() == "next" or day < today.day else 0
-            month = (today.month - 1 + shift) % 12 + 1
-            yield _spot(match, _day(today.year + (today.month + shift > 12), month, day))
+    """ "by the fifteenth", "Thursday the 23rd": behind a date that was named its month, else this one, or the next when it is past."""
+    named = list(_month_days(text, today))
+    for match in _ALONE.finditer(text):
+        if (day := _nth_day(match[1] or match[3])) is None:
+            continue
+        before = [spot for spot in named if spot.end <= match.start() <= spot.end + _REACH]
+        since = max(before, key=lambda spot: spot.end).last if before else today
+        shift = 1 if (match[2] or match[4] or "").lower() == "next" or day < since.day else 0
+        month = (since.month - 1 + shift) % 12 + 1
+        spot = _spot(match, _day(since.year + (since.month + shift > 12), month, day))
+        named.append(spot)
+        yield spot
 
 
 def _holidays(text: str, today: date) -> Iterator[Spot]:
@@ -193,6 +214,9 @@ def _holidays(text: str, today: date) -> Iterator[Spot]:
         for match in re.finditer(rf"\b{name}(?: (?:weekend|week|day))?\b", text, re.I):
             when = _weekday_of(today.year, month, weekday, nth)
             yield _spot(match, when if when >= today else _weekday_of(today.year + 1, month, weekday, nth))
+    for match in re.finditer(r"\b(?:the )?election(?: day)?\b", text, re.I):  # the Tuesday after the first Monday of November
+        when = _weekday_of(today.year, 11, 0, 0) + timedelta(days=1)
+        yield _spot(match, when if when >= today else _weekday_of(today.year + 1, 11, 0, 0) + timedelta(days=1))
     for match in re.finditer(r"\beaster\b", text, re.I):
         when = _easter(today.year)
         yield _spot(match, when if when >= today else _easter(today.year + 1))
@@ -406,9 +430,9 @@ def _weekdays(text: str, today: date) -> Iterator[Spot]:
 
 
 def _near(text: str, today: date) -> Iterator[Spot]:
-    month_end = _day(today.year, today.month, 31)
-    next_first = month_end + timedelta(days=1)
-    next_end = _day(next_first.year, next_first.month, 31)
+    this_end = month_end(today)
+    next_first = this_end + timedelta(days=1)
+    next_end = month_end(next_first)
     week_end = today + timedelta(days=6 - today.weekday())
     saturday, day = max(today, week_end - timedelta(days=1)), timedelta(days=1)
     table = {
@@ -416,12 +440,12 @@ def _near(text: str, today: date) -> Iterator[Spot]:
         "(?:the )?week after next": (week_end + 8 * day, week_end + 14 * day), "(?:the )?weekend after next": (week_end + 13 * day, week_end + 14 * day),
         "(?:early|beginning of|start of) next week": (week_end + day, week_end + 3 * day), "(?:late|later|end of) next week": (week_end + 4 * day, week_end + 7 * day),
         "(?:later|late) this week": (today + 2 * day, week_end), "(?:early|beginning of) next month": (next_first, next_first + 9 * day),
-        "late next month": (next_end - 9 * day, next_end), "(?:late|later) this month": (max(today, month_end - 12 * day), month_end),
+        "late next month": (next_end - 9 * day, next_end), "(?:late|later) this month": (max(today, this_end - 12 * day), this_end),
         "(?<=in )the new year": (date(today.year + 1, 1, 1), date(today.year + 1, 2, 28)),
         "this week": (today, week_end), "next week": (week_end + day, week_end + 7 * day), "(?:this|the|this coming) weekend": (saturday, week_end),
         "next weekend": (week_end + 6 * day, week_end + 7 * day), "(?:the )?end of (?:the|this) week": (week_end - 2 * day, week_end),
-        "(?:the )?end of (?:the|this) month": (month_end - 5 * day, month_end), "(?:the )?end of next month": (next_end - 5 * day, next_end),
-        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, month_end), "(?:the )?(?:middle of|mid) next month": (next_first + 9 * day, next_first + 19 * day), "(?<!the )next month": (next_first, next_end),
+        "(?:the )?end of (?:the|this) month": (this_end - 5 * day, this_end), "(?:the )?end of next month": (next_end - 5 * day, next_end),
+        "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, this_end), "(?:the )?(?:middle of|mid) next month": (next_first + 9 * day, next_first + 19 * day), "(?<!the )next month": (next_first, next_end),
     }  # fmt: skip
     for phrase, (first, last) in table.items():
         for match in re.finditer(rf"\b(?:{phrase})\b", text, re.I):

@@ -16,7 +16,8 @@ from intelligence.conversation.amounts import Amount, amounts_in
 from intelligence.conversation.objection_cues import plain
 from intelligence.conversation.people import Competitor, DecisionMaker, competitors_in, decision_makers_in
 from intelligence.conversation.places import Place, places_in
-from intelligence.conversation.timeframes import Timeframe, timeframes_in
+from intelligence.conversation.spans import Timeframe
+from intelligence.conversation.timeframes import timeframes_in
 
 _DAY: Final = r"(monday|tuesday|wednesday|thursday|friday|saturday|sunday|tomorrow|today|tonight|this weekend|the weekend|this afternoon|this evening|next week)"
 _CLOCK: Final = r"(noon|(at|around|about|by|say|after|before|till|for) (one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\d{1,2})( (thirty|fifteen|forty five|oclock|sharp|am|pm|0|30|15|45))?|\d{1,2} ?(am|pm|30|15|45|00))"

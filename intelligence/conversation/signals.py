@@ -14,13 +14,14 @@ from typing import Final
 
 import numpy as np
 
+from intelligence.conversation.amount_roles import with_roles
 from intelligence.conversation.amounts import Amount
 from intelligence.conversation.appointments import Meeting, agreed, meeting_in
 from intelligence.conversation.card_head import chance_of, margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.people import relations_in
 from intelligence.conversation.signal_cues import Values, columns, values_of_sentences
-from intelligence.conversation.timeframes import Timeframe
+from intelligence.conversation.spans import Timeframe
 from intelligence.conversation.turns import Conversation, Finding, Json, Reading, Turn, surety
 
 WEIGHTS: Final = Path(__file__).parent / "data" / "signals.npz"
@@ -89,7 +90,7 @@ class SignalDetector:
                 bar = min(bar, _READ_BAR)
             if confidence < min(bar, 0.95):
                 continue
-            said = {"reason": name.removeprefix(REASON)} if label == "motivation" else self._values(label, turn, values, today)
+            said = {"reason": name.removeprefix(REASON)} if label == "motivation" else self._values(label, reading, values, today)
             if said is None:
                 continue  # an amount or a date that nobody can point at is none
             if margins and label in _CARDS:
@@ -102,12 +103,14 @@ class SignalDetector:
             )  # fmt: skip
         return sorted(found, key=lambda f: -f.confidence)
 
-    def _values(self, label: str, turn: Turn, values: Sequence[Values], today: date | None) -> Mapping[str, Json] | None:
+    def _values(self, label: str, reading: Reading, values: Sequence[Values], today: date | None) -> Mapping[str, Json] | None:
         """The values of a signal in this turn, JSON-ready; None where the signal needs one and none was found."""
+        turn = reading.turn
         match label:
             case "price_named":
-                amounts = [_amount(a, turn) for v in values for a in v.amounts]
-                return {"amounts": amounts} if amounts else None
+                there = [(a, vector) for v, vector in zip(values, reading.vectors, strict=True) for a in v.amounts]
+                amounts = with_roles(turn.text, [a for a, _ in there], [vector for _, vector in there])
+                return {"amounts": [_amount(a, turn) for a in amounts]} if amounts else None
             case "timeframe_named":
                 frames = [_timeframe(f, turn) for v in values for f in v.timeframes]
                 return ({"timeframes": frames} if today else {}) if frames else None

@@ -18,7 +18,8 @@ from intelligence.conversation.answers import asked_for, lives_now, lives_there
 from intelligence.conversation.appointments import Meeting, agreed, meeting_in
 from intelligence.conversation.people import COUPLE, decision_makers_in, relations_named
 from intelligence.conversation.places import home_in, places_in
-from intelligence.conversation.timeframes import Timeframe, timeframes_in
+from intelligence.conversation.spans import Timeframe
+from intelligence.conversation.timeframes import timeframes_in
 from intelligence.conversation.turns import Json, Reading, Turn, Vectors, surety
 
 Found: TypeAlias = Literal["told", "timeframe", "location", "price", "decision_makers", "appointment"]

@@ -14,6 +14,21 @@ _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eigh
 
 # what was said -> (least, most, role) of each amount; a role None is not looked at
 _SAID = (
+    ("I told my landlord I'd give him three seventy for the house", [(370000, 370000, None)]),
+    ("the bank told me two forty five is as high as they'll go", [(None, 245000, None)]),
+    ("that's a lot for a two bedroom five twenty five really", [(525000, 525000, None)]),
+    ("we gave one oh five for it in ninety four", [(105000, 105000, None)]),
+    ("get me two fifteen and get me near my daughter", [(215000, 215000, None)]),
+    ("the tenant upstairs gives me eighteen fifty and she's never late", [(1850, 1850, None)]),
+    ("he'd need to see one point one before he'd even pick up the phone", [(1100000, 1100000, None)]),
+    ("I can look at $600,000 homes now", [(600000, 600000, None)]),
+    ("the septic people quoted twelve five to move the tank", [(12500, 12500, None)]),
+    ("Ninety-nine nine for a two-bedroom in Zanesville, does that sound right?", [(99900, 99900, None)]),
+    ("the strip center brings in twelve five a month", [(12500, 12500, "payment")]),
+    ("I'd spend over eight hundred thousand but under a million", [(800000, 1000000, "budget")]),
+    ("we could swing twenty two to twenty four hundred a month", [(2200, 2400, "payment")]),
+    ("the neighbors got five-fifteen for the same floor plan", [(515000, 515000, None)]),
+    ("the rehab runs thirty to thirty five k on top and it's maybe worth two ten", [(30000, 35000, None), (210000, 210000, None)]),
     ("Our budget is four fifty", [(450000, 450000, "budget")]),
     ("we can go up to six twenty five", [(None, 625000, "budget")]),
     ("They're asking three eighty nine nine for it", [(389900, 389900, "asking")]),

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from intelligence.conversation.amount_roles import LABELS, role_head
 from intelligence.conversation.appointments import agreed, meeting_in
+from intelligence.conversation.classifier import write_checked
 from intelligence.conversation.findings import together
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.people import decision_makers_in, relations_in
@@ -9,7 +13,7 @@ from intelligence.conversation.places import places_in
 from intelligence.conversation.signals import WEIGHTS, SignalDetector
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, TurnWord, sentences_of
 from voice.models.onnx import SentenceVectors
-from voice.models.weights import MINILM, files_of
+from voice.models.weights import MINILM, WeightsRefused, files_of
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +175,31 @@ def test_a_relation_is_kept_as_said() -> None:
     assert [d.relation for d in decision_makers_in("My mom has to sign too.")] == ["mom"]
     assert decision_makers_in("My brother lives in Ohio.") == []
     assert relations_in("Dad's paying, and my sister drives.") == ["dad", "sister"]
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("I'd be tickled with two sixty five for the farmhouse, honestly.", ["asking"]),
+        ("The builder wants $489,500 and not a penny less.", ["asking"]),
+        ("the cash guy said two oh five and he can close in ten days", ["offer"]),
+        ("three hundred is about what we can stretch to", ["budget"]),
+        ("the rent here is eighteen hundred", ["payment"]),
+        ("We still owe one eighty on the loan.", [None]),
+        ("They came back at four ninety but our lender only says four sixty.", ["offer", "budget"]),
+    ],
+)
+def test_the_role_of_an_amount_follows_from_the_situation(vectors: SentenceVectors, text: str, roles: list[str | None]) -> None:
+    """No key word is needed: who says which figure of which home is enough."""
+    amounts = heard(vectors, text)["price_named"].values["amounts"]
+    assert [a["role"] for a in amounts] == roles  # type: ignore[union-attr,index,call-overload]
+
+
+def test_a_role_head_of_other_inputs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights for other inputs are said to be wrong rather than used."""
+    write_checked(tmp_path / "roles.npz", labels=np.array(LABELS), weights=np.zeros((5, 3), np.float16), bias=np.zeros(5, np.float16))
+    monkeypatch.setattr("intelligence.conversation.amount_roles.WEIGHTS", tmp_path / "roles.npz")
+    role_head.cache_clear()
+    with pytest.raises(WeightsRefused, match="train it anew"):
+        role_head()
+    role_head.cache_clear()
