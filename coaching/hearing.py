@@ -242,6 +242,7 @@ class Hearing:
 
     async def _decode(self, window: Window) -> None:
         listener = self._listeners[window.speaker]  # type: ignore[index]  # windows carry the speakers of our listeners
+        began = time.perf_counter()
         hypothesis = await self._hypothesis(listener, window)
         if hypothesis is None:
             return
@@ -250,7 +251,7 @@ class Hearing:
         for again in listener.rereads():
             await self._windows.put(again)
         if window.purpose in ("partial", "settle"):
-            listener.pace(hypothesis.decode_ms)  # under load partials come less often; finals never do
+            listener.pace((time.perf_counter() - began) * 1000)  # under load partials come less often; finals never do
             self._record.live.partials_thinned = any(each.thinned for each in self._listeners.values())
         elif window.purpose in ("speculative", "final") and (heard := window.stamps.get("heard")) is not None:
             late_ms = (time.time() - heard) * 1000

@@ -41,7 +41,7 @@ _HEARD_MS: Final = 60  # a shorter word at the end of the sound was not heard, b
 
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
-    """``cadence_ms``: new sound between partials. ``hold_back_ms``: words that end nearer to the end of the sound are not
+    """``cadence_ms``: new sound between partials; where that is more than ``thin_ms``, they are said to be thin. ``hold_back_ms``: words that end nearer to the end of the sound are not
     shown in a partial yet, because more sound often changes them, unless they are as probable as ``clear`` and end ``grow_ms``
     before the end ("product" may be "products"); from the first
     word less probable than ``doubtful`` on that ended within ``doubt_ms``, a partial waits for more sound as well.
@@ -50,7 +50,8 @@ class ListeningSettings:
     the whole is given out before its end. ``reread``: finals get a second pass."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
-    cadence_ms: int = 600
+    cadence_ms: int = 400
+    thin_ms: int = 900
     slowest_cadence_ms: int = 1600
     first_ms: int = 480
     hold_back_ms: int = 200
@@ -138,11 +139,11 @@ class SpeakerListener:
     @property
     def thinned(self) -> bool:
         """Partials come less often than wanted, because decoding is slow at the moment."""
-        return self.cadence_ms > 1.5 * self._settings.cadence_ms
+        return self.cadence_ms > self._settings.thin_ms
 
-    def pace(self, decode_ms: float) -> None:
-        """A partial took so long: the next ones come no faster than decoding keeps up with."""
-        wanted = max(self._settings.cadence_ms, min(self._settings.slowest_cadence_ms, round(decode_ms * 2)))
+    def pace(self, took_ms: float) -> None:
+        """A partial took so long, its wait for a worker included: the next ones come no faster than the engine keeps up with."""
+        wanted = max(self._settings.cadence_ms, min(self._settings.slowest_cadence_ms, round(took_ms * 2)))
         self.cadence_ms = round(0.7 * self.cadence_ms + 0.3 * wanted)
         if self.cadence_ms - self._settings.cadence_ms < 16:
             self.cadence_ms = self._settings.cadence_ms

@@ -1,7 +1,8 @@
 """What a live call costs in time and CPU: two aiortc senders per call into a running server, times at a viewer's socket.
 
 Every time counts from the end of the spoken word (of the words file, made once with the sample) to the receipt of a
-message that shows it. A card counts from the end of the utterance that raised it; one that is up earlier is negative.
+message that shows it. A card counts from the end of the utterance that raised it; one that is up earlier is negative. A turn
+often holds several utterances, so how many objection cards were up before the turn was over is counted beside it.
 """
 
 import argparse
@@ -40,6 +41,7 @@ class Spoken:
     end_ms: int
     last: bool
     group: int
+    turn_end_ms: int = 0  # of the last word before the other side speaks
     shown: float | None = None
 
 
@@ -54,6 +56,11 @@ def reference(file: Path) -> dict[str, list[Spoken]]:
         spoken.append(Spoken(plain(word["word"]), word["end_ms"], False, (spoken[-1].group + new) if spoken else 0))
     for words in by_speaker.values():
         words[-1].last = True
+    everything = sorted(((w, speaker) for speaker, words in by_speaker.items() for w in words), key=lambda each: each[0].end_ms)
+    for _, turn in itertools.groupby(everything, key=lambda each: each[1]):
+        said = [word for word, _ in turn]
+        for word in said:
+            word.turn_end_ms = said[-1].end_ms
     return by_speaker
 
 
@@ -117,6 +124,7 @@ class Times:
     finals: list[float]
     cards: list[float]
     objections: list[float]  # those of the cards that answer one
+    in_turns: list[float]  # the same cards, from the end of the turn
     spoken: int
     unseen: int
     hops: dict[str, list[float]]
@@ -169,7 +177,7 @@ def times_of(received: Received, words: dict[str, list[Spoken]], zero: float, se
     everything = [w for spoken in words.values() for w in spoken if w.end_ms <= seconds * 1000]
     seen = [w for w in everything if w.shown is not None]
     finals = [at * 1000 - max(w.end_ms for w in said) for at, said in page.finals.values() if said]
-    cards, objections = list[float](), list[float]()
+    cards, objections, in_turns = list[float](), list[float](), list[float]()
     for at, card in page.cards:
         final = page.finals.get(card["utterance"])
         if final and final[1]:
@@ -177,12 +185,14 @@ def times_of(received: Received, words: dict[str, list[Spoken]], zero: float, se
             cards.append(late_ms)
             if card["moment"] == "objection":
                 objections.append(late_ms)
+                in_turns.append(at * 1000 - max(w.turn_end_ms for w in final[1]))
     return Times(
         [w.shown * 1000 - w.end_ms for w in seen if w.shown is not None],
         [w.shown * 1000 - w.end_ms for w in seen if w.last and w.shown is not None],
         finals,
         cards,
         objections,
+        in_turns,
         len(everything),
         len(everything) - len(seen),
         hops(received),
@@ -226,6 +236,7 @@ async def measure(options: argparse.Namespace, server: Server) -> dict[str, Any]
         "cards": len(cards),
         "objection_cards": len(objections),
         "before_the_last_word": sum(v < 0 for v in objections),
+        "before_the_turn_was_over": sum(v < 0 for run in runs for v in run.in_turns),
         "cpu_per_audio_s": None if np.isnan(spent) else round(spent / (seconds * options.calls), 3),
     }
 

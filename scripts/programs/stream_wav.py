@@ -98,9 +98,10 @@ async def stream(
             except WindowsClosed:
                 return
             speaker: Speaker = "agent" if window.speaker == "agent" else "prospect"
+            asked = time.monotonic()
             hypothesis = await models.transcribe(window)
             if window.purpose in ("partial", "settle"):
-                listeners[speaker].pace(hypothesis.decode_ms)
+                listeners[speaker].pace((time.monotonic() - asked) * 1000)
             await tell(speaker, listeners[speaker].heard(window, hypothesis))
 
     async with asyncio.TaskGroup() as group:
