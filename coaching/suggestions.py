@@ -34,12 +34,12 @@ _AFTER_WEIGHTY_MS: Final = 20_000
 _AGAIN_MS: Final = 30_000  # the same objection again so soon is the same objection, paced or not
 # What must be this sure before it earns a glance, beside the policy's own least: docs/measurements.md.
 _SURE: Final = {"objection": 0.6, "fear_or_pressure": 0.8, "buying_signal": 0.75}
-_SURE_PARTIAL: Final = 0.8
+_SURE_PARTIAL: Final = 0.75
 _SURE_PARTIAL_WORDS: Final = 6  # "I'll call", "We listed": beginnings of so few words are the beginning of anything
 # The chance that an objection that was heard is one to answer, where its detector says so; less while the turn grows, whose other
 # sentences are not known yet.
 _LEAST_CHANCE: Final = 0.6
-_LEAST_CHANCE_PARTIAL: Final = 0.87
+_LEAST_CHANCE_PARTIAL: Final = 0.8
 _TURNED_ROUND: Final = 0.25  # below this chance the rest of a sentence has turned an objection round
 _LEAST_CHANCE_SIGNAL: Final = 0.5  # of stress and buying interest
 _SURE_QUESTION: Final = 0.93  # "What do you charge?" is asked by people who have nothing against the answer
