@@ -56,7 +56,7 @@ _NOT_MORE: Final = re.compile(
     re.I,
 )
 _MAX: Final = re.compile(
-    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:(?<!/)max\w*|ceiling|cap(?:ped)?|limit|(?<!on )top|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
+    r"\b(?:up to|under|below|less than|(?:shy|short) of|at most|as high as|(?:(?<!/)max\w*|ceiling|cap(?:ped)?|limit|(?<!on )top(?! pays| unit| floor| apartment| half)|most|budget tops|tops|topped)\b[^.?!,]{0,25}?(?: is| of| at|'s|s| out at| be| to)?|(?:stretch|go) (?:up )?to|highest)"
     + _ABOUT,
     re.I,
 )
@@ -65,6 +65,9 @@ _MAX_AFTER: Final = re.compile(
     r"|(?:and|but)? ?not a (?:penny|dollar|cent) more|is as (?:high|far) as|is the (?:most|highest))", re.I,
 )  # fmt: skip
 _MIN: Final = re.compile(r"\b(?:at least|over|above|more than|minimum(?: of)?|north of|upwards? of|starting at|floor is)" + _ABOUT, re.I)
+_IF_OVER: Final = re.compile(
+    r"\bif (?:it'?s|it is|that'?s|it goes|it comes in|they'?re|you'?re|we go|it runs) (?:over|above|more than|past|north of)" + _ABOUT, re.I
+)
 _MIN_AFTER: Final = re.compile(
     r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
     re.I,
@@ -110,20 +113,24 @@ _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
         r"\b(?:(?:over|above|past|beyond|(?:more|higher) than) what (?:we|i)\b|ask(?:ing|ed)?(?! me)|(?<!under )(?<!over )(?<!below )(?<!above )list(?:ed|ing)?(?: (?:it|at|for|price))?|(?<!full )priced?|(?:knock\w*|dropp?\w*|cut|lower\w*|reduc\w+|marked)(?: it| the price| theirs| her| him)?(?: way)?(?: down)? to|(?:it'?s|that'?s|its) (?:on|up) (?:for|at)|on the market (?:for|at)|(?:sign|sticker|listing|flyer)(?: \w+){0,2} says|(?:i|we)(?:'?d| would|'?ll| will| could) (?:\w+ )?take\b|can get (?:me|us)|need out of it|wants?(?: at least)?(?=[^.?!]{0,30} for (?:it|the|my|our|this|mine|ours|that))|they(?:'re| are)? want\w*|is what they want|sell(?:ing)? (?:it )?for|get for"
         r"|(?:not|n't|never|wouldn't) (?:be )?(?:sell\w*|tak\w+|accept\w*|go(?:ing)?|let\w*)(?= [^.?!]{0,20}(?:less|under|below|for))|(?:have|need|got|want|hoping|like) to (?:get|net|clear|walk away)|net|not a (?:penny|dollar) less|best offer|price tag|firm)\b", re.I)),
 )  # fmt: skip
+_TAX: Final = re.compile(r"\btax(?:es)?\b", re.I)
 _PER_ACRE: Final = re.compile(r"\s*an? acre\b", re.I)
-_THOUSANDS_END: Final = re.compile(r"\s*(?:$|[.,?!;]|(?:for|that'?s|is|was|and|but|if|as|before|after|with|to)\b)", re.I)
+_THOUSANDS_END: Final = re.compile(
+    r"\s*(?:$|[.,?!;]|(?:for|that'?s|is|was|and|but|if|as|before|after|with|to|on|in (?:eighty|ninety|nineteen|the|\d))\b)", re.I
+)
 _BUT_UNDER: Final = re.compile(
     r",?\s*(?:dollars )?(?:but|and)?\s*(?:(?:under|below|less than|no more than|not (?:over|above|more than)|up to)\s*)?(?:about |like )?\$?",
     re.I,
 )
 _SOLD_FOR: Final = re.compile(r"\s*for (?:the |that |this |an? )?(?:same|land|lot|acreage|farm|duplex|(?:one|two|three|four)[- ]bed)", re.I)
 _DEALT: Final = re.compile(  # "we gave one oh five for it", "get me two fifteen": no time of day
-    r"\b(?:(?:we|i|he|she|they|mama|daddy|dad|mom|only) (?:gave|give)|get me|find me something(?: \w+)? for|(?:they|he|she|i|we)(?:'?d| would|'?ll| will|d)? go|told (?:him|her|them)"
+    r"\b(?:(?:we|i|he|she|they|mama|daddy|dad|mom|only) (?:gave|give)|(?:get|bring|hand) me|find me something(?: \w+)? for|(?:they|he|she|i|we)(?:'?d| would|'?ll| will|d)? go|told (?:him|her|them)"
     r"|(?:had|has|have|put) it (?:up )?at|shook (?:hands|on it)(?: with \w+)?(?: on| at)?|(?:go|went|goes|gone) (?:on|up) (?:at|for)|own (?:something|it|a place|one) (?:at|for)|see it go for|seen it(?: \w+){0,4} for|let it go (?:under|for|at)|(?:they|he|she|i|we|who) took|have it for"
     r"|(?:i|we|he|she|they) (?:had|have)(?= [\w -]{3,24} in mind))" + _ABOUT,
     re.I,
 )
 _DEALT_AFTER: Final = re.compile(r"\s*(?:in mind|to start\b|(?:is crazy )?to put on the sign|(?:is |was |'s )?the number)\b", re.I)
+_PAST_DEAL: Final = re.compile(r"\b(?:paid|gave|bought|built|got it|cost us|sold)\b", re.I)
 _RENT_TALK: Final = re.compile(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month|landlord|tenants?|maintenance)\b", re.I)
 _SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
 _BARE_WORDS: Final = 4
@@ -176,7 +183,7 @@ def _thousands(text: str, numbers: list[Number]) -> list[Number]:
             and (
                 _MONTHLY.match(text[number.end :])
                 or _PER_ACRE.match(text[number.end :])
-                or (_THOUSANDS_END.match(text[number.end :]) and _CONTEXT.search(text))
+                or (_THOUSANDS_END.match(text[number.end :]) and (_CONTEXT.search(text) or _TAX.search(text)))
             )
         ):
             said[-1] = Number(before.value * 1000 + number.value * 100, before.start, number.end, "scaled", 0)
@@ -255,6 +262,8 @@ def _single(text: str, number: Number) -> Amount | None:
         return _amount(text, dollars, dollars, number.start, number.end)
     if not changed and (_NOT_MORE.search(before) or _MAX.search(before) or _MAX_AFTER.match(after)):
         return _amount(text, None, dollars, number.start, number.end)
+    if not changed and _IF_OVER.search(before):
+        return _amount(text, None, dollars, number.start, number.end)
     if not changed and _MIN.search(before):
         return _amount(text, dollars, None, number.start, number.end)
     return _amount(text, dollars, dollars, number.start, number.end)
@@ -319,6 +328,8 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
         return None  # a year
     if value < 2_000 and _DUES.search(before):
         return round(value)
+    if monthly and near is not None and value < 100 <= near.value:
+        return round(value * 100)  # "twenty four hundred, maybe twenty six a month"
     if (
         monthly
         or re.match(r"\s*(?:dollars|bucks)", after, re.I)
@@ -343,6 +354,8 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         and (_MAX_AFTER.match(after) or re.match(r"\s*is (?:the|my|our) (?:line|number)\b", after, re.I))
     ):
         return round(value * 100_000)
+    if number.form == "plain" and 50 <= value < 100 and re.search(r"\bin\s*$", before) and _PAST_DEAL.search(text):
+        return None  # "we paid ninety-two five in eighty-six"
     if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
         return None  # "we bought in twenty fifteen"
     dealt = any(

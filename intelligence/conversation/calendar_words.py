@@ -58,6 +58,8 @@ _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"spring break", 3, 15),
     (r"cinco de mayo", 5, 5),
     (r"juneteenth", 6, 19),
+    (r"(?:three kings|epiphany)(?: day)?", 1, 6),
+    (r"(?:the )?ides of march", 3, 15),
     (r"veterans'? day", 11, 11),
     (r"the (?:first )?snow(?: flies| falls)?(?!'s gone|'s melted| is gone| melts| melted| clears)|it snows", 12, 1),
 )  # fmt: skip
@@ -66,7 +68,7 @@ _MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month 
     ("(?:mlk|martin luther king)", 1, 0, 2), (r"presidents?'?s? day", 2, 0, 2), ("columbus day", 10, 0, 1), ("the super bowl", 2, 6, 1),
 )  # fmt: skip
 _QUALIFIED: Final = {"ear": (1, 10), "beg": (1, 10), "sta": (1, 10), "mid": (10, 20), "lat": (20, 31), "end": (25, 31)}  # days of a month
-_YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?))?"
+_YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?|(?<=of )(?:twenty|thirty)[- ](?:one|two|three|four|five|six|seven|eight|nine)))?"
 
 # what lies behind or comes round every year: "last summer", "since January", "back in May", "born in June"
 _BEHIND: Final = re.compile(
@@ -156,6 +158,8 @@ def year_of(said: str, today: date) -> int:
     if said.lower() == "next year":
         return today.year + 1
     words = re.split(r"[- ]", said.lower())
+    if words[0] in ("twenty", "thirty") and words[1:2] and words[1] in UNITS:
+        return 2000 + TENS[words[0]] + UNITS[words[1]]  # "march of twenty eight"
     return 2000 + sum({**TENS, **TEENS, **UNITS}.get(w, 0) for w in words[1:] if w not in ("thousand", "and"))
 
 
@@ -178,6 +182,14 @@ def _month_days(text: str, today: date) -> Iterator[Spot]:
             yield _spot(match, _coming(today, _month_number(match[1]), day, match[3]))
     for match in re.finditer(rf"\b{_MONTH} {_CARDINAL}", text, re.I):
         yield _spot(match, _coming(today, _month_number(match[1]), _CARDINALS[match[2].lower()]))
+    for match in re.finditer(rf"\b{_MONTH} one(?=\s*(?:$|[.,?!;]))", text, re.I):
+        yield _spot(match, _coming(today, _month_number(match[1]), 1))
+    for match in re.finditer(rf"\b(?:the )?(first|second|third|fourth|last) ({'|'.join(DAYS)}) (?:in|of) {_MONTH}\b{_YEAR}", text, re.I):
+        when, nth = (
+            _coming(today, _month_number(match[3]), 31, match[4]),
+            ("first", "second", "third", "fourth", "last").index(match[1].lower()),
+        )
+        yield _spot(match, _weekday_of(when.year, when.month, DAYS.index(match[2].lower()), -1 if nth == 4 else nth))
     for match in re.finditer(rf"\b(?:the )?{_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
         if (day := _nth_day(match[1])) is not None:
             yield _spot(match, _coming(today, _month_number(match[2]), day, match[3]))
@@ -388,7 +400,7 @@ def _quarters(text: str, today: date) -> Iterator[Spot]:
 
 
 def _years(text: str, today: date) -> Iterator[Spot]:
-    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)[- ]?(?:six|seven|eight|nine|one|two|three|four|five)))\b"
+    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
     for match in re.finditer(pattern, text, re.I):
         phrase = match.group().lower()
         if (

@@ -22,12 +22,25 @@ _FROM_CLOSING: Final = re.compile(rf"\b({COUNT}) {_UNIT}s? (after|before) (?:the
 _CLOSES: Final = re.compile(r"\bclos(?:e|es|ing)\b", re.I)
 _BY: Final = re.compile(r"\b(?:by|before|no later than)(?: about| maybe)?\s+$", re.I)
 _AT_LEAST: Final = re.compile(r"\b(?:at least|minimum)\s+$", re.I)
+_BE_DONE: Final = re.compile(r"\b(?:wanna|want to|need to|have to|gotta|got to|like to) (?:be|have)\b[^.?!]*$", re.I)
+_ONE_AFTER: Final = re.compile(
+    r"\b(?:the (?:one|year) after(?: (?:that|next))?(?=\s*(?:$|[.,?!;])|\s+(?:my|our|the|we|i|and|but|so)\b))", re.I
+)
+_SEASON: Final = re.compile(
+    r"\b(?:spring|summer|fall|autumn|winter|january|february|march|april|may|june|july|august|september|october|november|december)\b", re.I
+)
 _EITHER: Final = re.compile(r"^\W*(?:ish\W*)?(?:or |maybe |or maybe |possibly )+$", re.I)
 
 
 def relative_in(text: str, named: Sequence[Timeframe], today: date) -> list[Timeframe]:
     """What the words say about the time before them; ``named`` are the times that stand in the text, in order."""
-    return [*_behind(text, named, today), *_within(text, named, today), *_nth_week(text, named, today), *_from_closing(text, named)]
+    return [
+        *_behind(text, named, today),
+        *_within(text, named, today),
+        *_nth_week(text, named, today),
+        *_from_closing(text, named),
+        *_one_after(text, named),
+    ]
 
 
 def _meant(named: Sequence[Timeframe], start: int) -> tuple[Timeframe, int, int] | None:
@@ -51,6 +64,8 @@ def _behind(text: str, named: Sequence[Timeframe], today: date) -> Iterator[Time
             begins = min(first, begins)  # "Labor Day, maybe the week after"
         elif _BY.search(text[: match.start()]) or (_AT_LEAST.search(text[: match.start()]) and ends < first):
             begins = 0
+        elif ends < first and _BE_DONE.search(text[frame.end : match.start()]):
+            begins = 0  # "we want to be painted and everything a month before that"
         yield Timeframe(max(0, begins), max(0, ends), match.group(), match.start(), match.end())
 
 
@@ -113,6 +128,14 @@ def _from_closing(text: str, named: Sequence[Timeframe]) -> Iterator[Timeframe]:
             step = round(counted(match[1]) * UNIT_DAYS[match[2].lower()])
             day = max(0, closing[0].latest_days + (step if match[3].lower() == "after" else -step))
             yield Timeframe(day, day, match.group(), match.start(), match.end())
+
+
+def _one_after(text: str, named: Sequence[Timeframe]) -> Iterator[Timeframe]:
+    """ "Not this spring, the one after"."""
+    for match in _ONE_AFTER.finditer(text):
+        meant = _meant(named, match.start())
+        if meant is not None and _SEASON.search(meant[0].quote):
+            yield Timeframe((meant[0].earliest_days or 0) + 365, meant[2] + 365, match.group(), match.start(), match.end())
 
 
 def _part(name: str, first: int, last: int) -> tuple[int, int]:

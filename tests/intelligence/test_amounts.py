@@ -14,6 +14,11 @@ _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eigh
 
 # what was said -> (least, most, role) of each amount; a role None is not looked at
 _SAID = (
+    ("if it's over 2,900 a month I'm out", [(None, 2900, "payment")]),
+    ("i could do twenty four hundred maybe twenty six a month", [(2400, 2600, "payment")]),
+    ("we paid ninety two five in eighty six", [(92500, 92500, None)]),
+    ("the top pays nineteen hundred a month", [(1900, 1900, "payment")]),
+    ("Bring me seven and a quarter and I'm out by the first", [(725000, 725000, None)]),
     ("I told my landlord I'd give him three seventy for the house", [(370000, 370000, None)]),
     ("the bank told me two forty five is as high as they'll go", [(None, 245000, None)]),
     ("that's a lot for a two bedroom five twenty five really", [(525000, 525000, None)]),

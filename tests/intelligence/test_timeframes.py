@@ -11,6 +11,15 @@ _WITHIN = 7  # days: "the end of June" begins where a speaker feels it does
 
 # what was said -> (earliest, latest) in days from that Monday
 _SAID = (
+    ("in by the communion which is the second saturday in may", [(0, 68)]),
+    ("the house goes up in march of twenty eight", [(730, 760)]),
+    ("i dont know a year two years whenever", [(365, 730)]),
+    ("I can wait till Labor Day to get it", [(0, 189)]),
+    ("not this spring the one after", [(0, 90), (365, 455)]),
+    ("i need it for june one", [(91, 91)]),
+    ("my rate lock dies on April 9th", [(0, 38)]),
+    ("between Three Kings and the end of January", [(310, 335)]),
+    ("if they can't come up in ten days, I go with the other couple", [(0, 10)]),
     ("we close on March nineteenth and they get three more days so the twenty second", [(17, 17), (3, 3), (20, 20)]),
     ("Saturday the twenty-first is moving day", [(19, 19)]),
     ("a week from Friday, the thirteenth, is when we'd like to be out", [(11, 11)]),
