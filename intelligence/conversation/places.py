@@ -52,6 +52,7 @@ _HOME_ON: Final = re.compile(
     rf"\b(?i:house|home|place|condo|ranch|duplex|triplex|fourplex|bungalow|town ?house|townhome|colonial|cape|cottage|apartment|unit|property|listing|one|farm|lot|building|sold|open house|asked about|calling about|for sale|two-bedroom|three-bedroom|four-bedroom)"
     rf"(?: (?i:for sale|that you have|you have|you've got|you own))?(?: (?i:up|over|out|there))? (?i:on|at|in|about)? ?((?:\d+ )?(?:{_NAME} ){{1,2}}(?:Street|Avenue|Road|Lane|Drive|Boulevard|Court|Circle|Terrace|Way|Place|Trail|Row|Alley|Heights)|(?<=on )(?:\d+ )?{_NAME})\b"
 )
+_INSIDE: Final = re.compile(r"\b(?:in|near|around|outside|outside of) $", re.I)  # nobody is "in" a person
 _SIDES: Final = re.compile(
     r"\b(?:the\s+)?(?:north|south|east|west|northeast|northwest|southeast|southwest)(?:ern)?[- ]?(?:side|end)\b(?:\s+of\s+(?:town|the city))?"
     r"|\b(?:downtown|midtown|uptown|the suburbs|the burbs)\b(?!\s+(?:is|was) (?:good|fine))",
@@ -343,7 +344,8 @@ def _cased_names(text: str) -> list[Place]:
         if not (_LEAD.search(before) or _THE_AREA.match(text[max(0, start - 4) :])):
             continue
         name = " ".join(words)
-        if len(words) == 1 and (_PERSON_BEFORE.search(before) or _PERSON_BEHIND.match(text[start + len(name) :])):
+        person = _PERSON_BEFORE.search(before) or _PERSON_BEHIND.match(text[start + len(name) :])
+        if len(words) == 1 and person and not _INSIDE.search(before):
             continue
         if re.search(r"\b(?:i'm|this is|name is|name's|it's|talk(?:ed|ing)? to|spoke (?:to|with)|with|from my)\s*$", before, re.I):
             continue
