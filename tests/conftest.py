@@ -4,6 +4,8 @@ import asyncio
 import ipaddress
 import os
 import socket
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and not hasattr(report, "wasxfail") and any(item.get_closest_marker(p) for p in demanded):
         report.outcome = "failed"
         report.longrepr = f"this part may not be skipped here: {report.longrepr}"
+
+
+def pytest_unconfigure() -> None:
+    """LiveKit's native threads call Python. One that does so while the interpreter goes down is ended by it, which Rust answers by
+    aborting the process, behind tests that all passed; so its runtime is stopped while Python still runs."""
+    rtc = sys.modules.get("livekit.rtc._ffi_client")
+    client = rtc.FfiClient._instance if rtc is not None else None
+    if client is not None:
+        client._dispose()
+        time.sleep(1.0)

@@ -28,7 +28,7 @@ _CONTEXT: Final = re.compile(
     r"\b(?:budget\w*|afford|spend\w*|price[ds]?|pricing|asking|list(?:ed|ing)?|offer\w*|worth|pay(?:ing|ments?)?|paid|get (?:it|this|that|the \w+|one) for|costs?|approv\w+|cash|owe\w*|loan|borrow|qualif\w+"
     r"|stay (?:under|below|at|around|near)|closer to|(?:go|went|get|stretch|come|came|top\w*|max\w*) (?:out |up |over|higher|above|down|in |to )|over|under|up to|max(?:imum)?|tops|at most"
     r"|no more than|less than|more than|at least|minimum|range|between|around|about|roughly|somewhere|ballpark|comfortable|sell\w*|sold|get for|net|counter\w*|apprais\w+|zestimate|zillow"
-    r"|valu\w+|start at|for (?:theirs|ours|hers|his)|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|quoted|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
+    r"|valu\w+|start at|for (?:theirs|ours|hers|his)|estimate|down payment|number|figure|ceiling|limit|cap|home|house|place|condo|bedrooms?|want|wants|need|take|do|does|hoping|most|drop\w*|knock|put (?:in|down)|swing|best offer|came back|write it|wrote|charg\w+|fee|saved|saving\w*|down|top|even|shy of|hair (?:under|over)|just (?:under|over)|little (?:under|over)|capped|quoted|out of (?:our|my) (?:league|reach)|way (?:more|over|past)|(?:have|has|got|gotta|going|would|'d) (?:to )?be|letting)\b",
     re.I,
 )
 _STRONG: Final = re.compile(
@@ -114,6 +114,11 @@ _ROLES: Final[tuple[tuple[Role, re.Pattern[str]], ...]] = (
         r"|(?:not|n't|never|wouldn't) (?:be )?(?:sell\w*|tak\w+|accept\w*|go(?:ing)?|let\w*)(?= [^.?!]{0,20}(?:less|under|below|for))|(?:have|need|got|want|hoping|like) to (?:get|net|clear|walk away)|net|not a (?:penny|dollar) less|best offer|price tag|firm)\b", re.I)),
 )  # fmt: skip
 _TAX: Final = re.compile(r"\btax(?:es)?\b", re.I)
+_WENT_FROM: Final = re.compile(
+    r"\b(?:went|gone|jumped|rose|climbed|dropped|cut|moved|raised|bumped)(?: (?:it|us|me|theirs))?(?: up| down)? from\s*\$?$", re.I
+)
+_PENSION: Final = re.compile(r"401 ?\(?k\b", re.I)
+_OF_MINE: Final = re.compile(r"\b(?:my|our|his|her|their|a|the)\s*$", re.I)
 _PER_ACRE: Final = re.compile(r"\s*an? acre\b", re.I)
 _THOUSANDS_END: Final = re.compile(
     r"\s*(?:$|[.,?!;]|(?:for|that'?s|is|was|and|but|if|as|before|after|with|to|on|in (?:eighty|ninety|nineteen|the|\d))\b)", re.I
@@ -214,6 +219,11 @@ def _closed(text: str, amounts: list[Amount]) -> list[Amount]:
 def _joined(text: str, first: Number, second: Number) -> bool:
     between = text[first.end : second.start].lower()
     before = text[max(0, first.start - 30) : first.start].lower()
+    if _WENT_FROM.search(before):
+        return False  # "insurance went from 1,900 to 4,100"
+    big = first.form == second.form == "scaled" and 900_000 <= first.value < second.value <= first.value * 1.3
+    if big and between.isspace():
+        return True  # "a million two a million three"
     if re.fullmatch(
         r",?\s*(?:dollars )?(?:(?:a|per) month)?,?\s*(?:to|-|–|or|maybe|or maybe)\s*,?(?:maybe |like |even |say )?\$?", between
     ):
@@ -307,6 +317,8 @@ def _around(text: str, start: int, end: int) -> tuple[int, int]:
 def _dollars(text: str, number: Number, near: Number | None = None) -> int | None:
     """The dollars that a number means here, or None when it is not money. ``near``: the lower bound of its range."""
     before, after, value = text[: number.start], text[number.end :], number.value
+    if _PENSION.match(text[number.start :]) and (text[number.start + 3] == "(" or _OF_MINE.search(before)):
+        return None
     sign = text[number.start] == "$" or before.rstrip().endswith("$")
     monthly = _MONTHLY.match(after) is not None
     if not sign and value == 2000 and _OF_THE_2000S.match(after):
@@ -346,7 +358,7 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
 def _bare(text: str, number: Number, before: str, after: str, near: Number | None) -> int | None:
     """A number that names no dollars: what it means in talk about the price of a home."""
     value = number.value
-    if re.match(r"\s+\w+\s+(?:street|avenue|road|lane|drive|court|way|circle|boulevard|place|terrace)\b", after, re.I):
+    if re.match(r"\s+(?!is\b|was\b|be\b)\w+\s+(?:street|avenue|road|lane|drive|court|way|circle|boulevard|place|terrace)\b", after, re.I):
         return None
     if (
         number.form == "plain"

@@ -72,7 +72,7 @@ _YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: an
 
 # what lies behind or comes round every year: "last summer", "since January", "back in May", "born in June"
 _BEHIND: Final = re.compile(
-    r"\b(?:last|past|since|every|each|back in|back around|born (?:in|on)|(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced)(?: \w+){0,3} (?:back )?(?:in|last))(?: the)?\s+$",
+    r"\b(?:(?<!one )last|past|since|every|each|back in|back around|born (?:in|on)|(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced)(?: \w+){0,3} (?:back )?(?:in|last))(?: the)?\s+$",
     re.I,
 )
 _SUPPOSED: Final = re.compile(
@@ -184,12 +184,15 @@ def _month_days(text: str, today: date) -> Iterator[Spot]:
         yield _spot(match, _coming(today, _month_number(match[1]), _CARDINALS[match[2].lower()]))
     for match in re.finditer(rf"\b{_MONTH} one(?=\s*(?:$|[.,?!;]))", text, re.I):
         yield _spot(match, _coming(today, _month_number(match[1]), 1))
-    for match in re.finditer(rf"\b(?:the )?(first|second|third|fourth|last) ({'|'.join(DAYS)}) (?:in|of) {_MONTH}\b{_YEAR}", text, re.I):
+    days = "|".join((*DAYS, "weekend"))
+    for match in re.finditer(rf"\b(?:the )?(first|second|third|fourth|last) ({days}) (?:in|of) {_MONTH}\b{_YEAR}", text, re.I):
         when, nth = (
             _coming(today, _month_number(match[3]), 31, match[4]),
             ("first", "second", "third", "fourth", "last").index(match[1].lower()),
         )
-        yield _spot(match, _weekday_of(when.year, when.month, DAYS.index(match[2].lower()), -1 if nth == 4 else nth))
+        weekend = match[2].lower() == "weekend"
+        begins = _weekday_of(when.year, when.month, 5 if weekend else DAYS.index(match[2].lower()), -1 if nth == 4 else nth)
+        yield _spot(match, begins, begins + timedelta(days=weekend))
     for match in re.finditer(rf"\b(?:the )?{_NTH} (?:day )?of {_MONTH}\b{_YEAR}", text, re.I):
         if (day := _nth_day(match[1])) is not None:
             yield _spot(match, _coming(today, _month_number(match[2]), day, match[3]))
@@ -386,10 +389,13 @@ def _season(name: str, today: date, year: str | None, after_this: bool) -> tuple
 
 
 def _quarters(text: str, today: date) -> Iterator[Spot]:
-    for match in re.finditer(rf"\b(?:the )?(?:(first|second|third|fourth|last) quarter|q([1-4]))\b{_YEAR}", text, re.I):
-        number = int(match[2]) if match[2] else {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}[match[1].lower()]
-        last = _coming(today, 3 * number, 31, match[3])
-        begins = date(last.year, 3 * number - 2, 1)
+    for match in re.finditer(
+        rf"\b(?:the )?(?:(first|second|third|fourth|last) quarter|q([1-4])|quarter (one|two|three|four))\b{_YEAR}", text, re.I
+    ):
+        word = (match[1] or match[3] or "").lower()
+        number = int(match[2]) if match[2] else UNITS.get(word) or {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}[word]
+        last = _coming(today, 3 * int(number), 31, match[4])
+        begins = date(last.year, 3 * int(number) - 2, 1)
         yield _spot(match, last - timedelta(days=10) if re.search(r"\bend of (?:the )?$", text[: match.start()], re.I) else begins, last)
     this = _coming(today, (today.month - 1) // 3 * 3 + 3, 31)
     after = this + timedelta(days=1)
@@ -400,7 +406,7 @@ def _quarters(text: str, today: date) -> Iterator[Spot]:
 
 
 def _years(text: str, today: date) -> Iterator[Spot]:
-    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
+    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends)|(?:the )?year's (?:out|over))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
     for match in re.finditer(pattern, text, re.I):
         phrase = match.group().lower()
         if (

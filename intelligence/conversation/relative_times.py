@@ -18,7 +18,7 @@ _BEHIND: Final = re.compile(
 )
 _WITHIN: Final = re.compile(r"\b(?:(?:the )?(end|beginning|start|middle) of )?that (same )?(weekend|week|month)\b", re.I)
 _NTH_WEEK: Final = re.compile(r"\bthe (first|second|third|fourth) week\b(?! (?:of|in) )", re.I)
-_FROM_CLOSING: Final = re.compile(rf"\b({COUNT}) {_UNIT}s? (after|before) (?:the |we |they )?clos(?:e|es|ing)\b", re.I)
+_FROM_CLOSING: Final = re.compile(rf"\b({COUNT}) (day|week|month|year)s? (after|before) (?:the |we |they )?clos(?:e|es|ing)\b", re.I)
 _CLOSES: Final = re.compile(r"\bclos(?:e|es|ing)\b", re.I)
 _BY: Final = re.compile(r"\b(?:by|before|no later than)(?: about| maybe)?\s+$", re.I)
 _AT_LEAST: Final = re.compile(r"\b(?:at least|minimum)\s+$", re.I)
@@ -60,7 +60,8 @@ def _behind(text: str, named: Sequence[Timeframe], today: date) -> Iterator[Time
             continue
         frame, first, last = meant
         begins, ends = _shifted(match, first, last, today)
-        if _EITHER.search(text[frame.end : match.start()]):
+        between = text[frame.end : match.start()]
+        if _EITHER.search(between) or (last - first >= 6 and between.strip() == ","):
             begins = min(first, begins)  # "Labor Day, maybe the week after"
         elif _BY.search(text[: match.start()]) or (_AT_LEAST.search(text[: match.start()]) and ends < first):
             begins = 0

@@ -45,13 +45,15 @@ _STILL_AHEAD: Final = re.compile(
 )
 _NOT_FOR: Final = re.compile(r"(?:\bnot|n't|\bno(?:thing)?) (?:\w+ ){0,3}for (?:at least |about |another )*$", re.I)
 BY_THEN: Final = re.compile(
-    r"^[^.?!]{0,120}\b(?:by th[ea]n|by (?:then|that(?! time))|(?<!day )(?<!days )(?<!week )(?<!weeks )(?<!month )(?<!months )(?<!year )(?<!years )before (?:then|that(?! time))|(?:that's|which is|is) the (?:very )?last day)\b|^,?\s*(?:and )?(?:we|i|they|he|she)(?:'ve|'s)? (?:gotta|got to|have to|has to|need to|needs to|must) be\b",
+    r"^[^.?!]{0,120}\b(?:by th[ea]n|by (?:then|that(?! time))|same day or (?:before|sooner)|(?<!day )(?<!days )(?<!week )(?<!weeks )(?<!month )(?<!months )(?<!year )(?<!years )before (?:then|that(?! time))|(?:that's|which is|is) the (?:very )?last day)\b|^,?\s*(?:and )?(?:we|i|they|he|she)(?:'ve|'s)? (?:gotta|got to|have to|has to|need to|needs to|must) be\b",
     re.I,
 )
 # "Three weeks? Four at the outside."
 _AT_MOST: Final = re.compile(
-    rf"\s*[,.?]\s*(?:maybe |or )?({COUNT}),? (?:at (?:the )?(?:outside|most|very most|latest)|tops|max(?:imum)?)\b", re.I
+    rf"\s*[,.?]\s*(?:maybe |or )?({COUNT}),? (?:at (?:the )?(?:outside|most|very most|latest)|tops|max(?:imum)?)\b|\s*\?\s*(?:maybe )?({COUNT})\s*\?",
+    re.I,
 )
+_AS_LITTLE: Final = re.compile(r"\b(?:in )?as (?:little|few|soon|early) as $", re.I)
 _AND_HALF_AGAIN: Final = re.compile(
     r"\b(?:in |within |about |like )?(?:an? |one )?(year|month|week)(?:,| or| to|,? maybe)* (?:an? |maybe an? |even an? )?\1 and a half\b(?: out| away| or so| from now)?",
     re.I,
@@ -110,13 +112,14 @@ def _spans(text: str) -> Iterator[Timeframe]:
         behind = text[match.end() :]
         still = behind.lstrip().startswith("before") and _STILL_AHEAD.search(before) is not None
         if (
-            (_NOT_AHEAD.match(behind) and not still)
+            (_NOT_AHEAD.match(behind) and not still and not (tail == "away" and behind.lstrip().startswith("from ")))
             or (lead == "for" and "another" not in match.group().lower() and not _NOT_FOR.search(f"{before}for ") and not holds)
             or (not lead and _PAST.search(before) and not tail.startswith(("close", "escrow", "closing")))
         ):
             continue
         alone = low_word.lower() in ("a", "an", "another") and not more and not tail and not _AFTER_SPAN.search(before)
-        if not (lead or tail or ahead or high_word or still or _OR_MORE.match(behind)) and (
+        little = _AS_LITTLE.search(before) is not None
+        if not (lead or tail or ahead or high_word or still or little or _OR_MORE.match(behind) or _AT_MOST.match(behind)) and (
             alone or (not _AHEAD.search(text) and len(text.split()) > 6)
         ):
             continue
@@ -127,12 +130,14 @@ def _spans(text: str) -> Iterator[Timeframe]:
             if high_word
             else low * {"two": 2, "three": 3}.get(more.split()[-1] if more else "", 1)
         )
-        if not high_word and (wider := _OR_MORE.match(behind) or _AT_MOST.match(behind)) is not None and counted(wider[1]) * days > low:
-            high = counted(wider[1]) * days
+        if not high_word and (wider := _OR_MORE.match(behind) or _AT_MOST.match(behind)) is not None:
+            most = counted(next(filter(None, wider.groups()))) * days
+            high = most if most > low else high
         said = match.group().lower()
         quote = (match.group().strip(), match.start(), match.end())
         if (
-            "at least" in said
+            little
+            or "at least" in said
             or lead == "more than"
             or tail == "minimum"
             or lead == "after"

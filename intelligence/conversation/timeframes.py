@@ -30,11 +30,16 @@ _BY_IT: Final = re.compile(
     r"\b(?:by|before) (?:the|my|our|his|her|their)\b[^.?!,]{3,40},? (?:which is |which falls )(?:on )?(?:the )?$|\bby the time [^.?!,]{3,40} from (?:the )?$",
     re.I,
 )
+# who reports for duty on that day has moved by then
+_REPORTS: Final = re.compile(
+    r"\b(?:report(?:s|ing)?(?: date| for duty)?|deploy\w*|ship(?:s|ping)? out)\b[^.?!]{0,30}\b(?:on|is|at|by|no later than) (?:the )?$",
+    re.I,
+)
 _RUNS_OUT: Final = re.compile(
     r"\b(?:runs? out|expires?|expiring|dies|lapses|has to be (?:done|closed|sold|out)[^.?!,]{0,12})(?: on| in| at)?(?: the)? $", re.I
 )
 _UNTIL: Final = re.compile(
-    rf"(?:\b(?:not|nothing|never|(?<!can )(?<!could )wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)[^.?!]{{0,40}}\b(?:until|till|til|before){_GAP}",
+    rf"(?:\b(?:not|nothing|never|(?<!can )(?<!could )wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)(?:(?!\b(?:so|but)\b)[^.?!]){{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
 )
 _FROM: Final = re.compile(
@@ -64,6 +69,10 @@ _OFFSET: Final = re.compile(
 )
 _NOT_BEFORE_THEN: Final = re.compile(
     r"^[^.?!]{0,60}(?:\b(?:not|nothing|never|cannot|cant|wont|dont)|n't)\b[^.?!]{0,30}\b(?:before|until|till) (?:then|that)\b", re.I
+)
+# "One last Thanksgiving in that house; after that you can put the sign up."
+_AFTER_THAT: Final = re.compile(
+    r"^[^.?!]{0,60}[;,.]\s*(?:and |but )?after (?:that|then),? (?:you|we|i)(?:'ll| can| could| will| might)\b", re.I
 )
 _RIGHT_BEHIND: Final = re.compile(r"^[^.?!]{0,60}\b(?:right|soon|straight|shortly) after(?: that)?\s*(?:[.?!,]|$)", re.I)
 # "We have until June", "it takes until then": the day is the last one.
@@ -179,7 +188,7 @@ def _moved(offset: re.Match[str], spot: Spot, today: date, within: bool) -> tupl
     """ "the week after Labor Day", "two weeks before Christmas", "a week from Saturday", "the week of June 15"."""
     count, unit, way = (offset[1] or "the").lower(), offset[2].lower(), offset[3].lower()
     if way == "of" and within:
-        return 0, (spot.last - today).days + round(counted(count) * UNIT_DAYS[unit])
+        return 0, (spot.last - today).days + round(counted(count) * UNIT_DAYS.get(unit, 7.0))
     if way == "of":
         monday = (spot.first - today).days - spot.first.weekday()
         return (max(0, monday), max(0, monday + 6)) if unit == "week" and not spot.whole and count == "the" else None
@@ -266,6 +275,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         low, high = last, None
     elif (then := BY_THEN.match(text[spot.end :])) is not None:
         low, high = 0, first if spot.whole and "before" in then.group().lower() else last
+    elif _AFTER_THAT.match(text[spot.end :]):
+        low, high = last, None
     elif _RIGHT_BEHIND.match(text[spot.end :]):
         low, high = last, last + _SHORTLY_DAYS
     elif given is not None:
@@ -285,7 +296,7 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         its_end = _END.match(text[spot.start : spot.end]) is not None
         by_its_end = lead[1].lower() not in ("before", "prior to", "ahead of") and not spot.whole
         low, high = 0, last if its_end or by_its_end else first
-    elif _BEFORE_IT.search(before) is not None or _RUNS_OUT.search(before) is not None:
+    elif _REPORTS.search(before) is not None or _BEFORE_IT.search(before) is not None or _RUNS_OUT.search(before) is not None:
         low, high = 0, last
     start = spot.start if lead is None else max(0, spot.start - 70) + lead.start()
     if lead is not None and lead.re is _UNTIL:

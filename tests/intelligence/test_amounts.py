@@ -14,6 +14,10 @@ _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eigh
 
 # what was said -> (least, most, role) of each amount; a role None is not looked at
 _SAID = (
+    ("Insurance went from $1,900 to $4,100 a year", [(1900, 1900, None), (4100, 4100, None)]),
+    ("a million two a million three doesn't scare me", [(1200000, 1300000, None)]),
+    ("my 401(k) loan gets me there", []),
+    ("one point one is way more than I thought", [(1100000, 1100000, None)]),
     ("if it's over 2,900 a month I'm out", [(None, 2900, "payment")]),
     ("i could do twenty four hundred maybe twenty six a month", [(2400, 2600, "payment")]),
     ("we paid ninety two five in eighty six", [(92500, 92500, None)]),

@@ -11,6 +11,18 @@ _WITHIN = 7  # days: "the end of June" begins where a speaker feels it does
 
 # what was said -> (earliest, latest) in days from that Monday
 _SAID = (
+    ("can we have it on the market the first weekend in April", [(33, 34)]),
+    ("one last Thanksgiving in that house; after that you can put the sign up", [(269, None)]),
+    ("The movers come on July 18th. After that the house sits empty.", [(138, 138)]),
+    ("We're two years away from retirement", [(730, 730)]),
+    ("before the year's out", [(0, 304)]),
+    ("Next week, the week after, I don't care", [(7, 13), (7, 20)]),
+    ("I don't aim to pay them again so sell it before October", [(0, 213)]),
+    ("report date at Fort Carson is April 10th", [(0, 39)]),
+    ("Four weeks, five tops, and I want this thing closed", [(28, 35)]),
+    ("we could go in as little as two weeks", [(14, None)]),
+    ("How soon could we move in, like two weeks? Three?", [(14, 21)]),
+    ("Quarter two, if I'm honest", [(30, 120)]),
     ("in by the communion which is the second saturday in may", [(0, 68)]),
     ("the house goes up in march of twenty eight", [(730, 760)]),
     ("i dont know a year two years whenever", [(365, 730)]),
@@ -339,6 +351,22 @@ def test_a_span_within_begins_now(count: int, unit: tuple[str, int]) -> None:
     """ "within N weeks" reaches from today to then."""
     (frame,) = timeframes_in(f"within {count} {unit[0]}", _TODAY)
     assert (frame.earliest_days, frame.latest_days) == (0, count * unit[1])
+
+
+_PIECES = st.sampled_from(
+    ["a", "two", "the", "a couple of", "within", "not", "by", "until", "days", "weekend", "weeks", "months", "years", "after", "before", "of", "later", "ahead", "from",
+     "that", "then", "closing", "we close", "Labor Day", "Friday", "the 23rd", "the third week", "June", "june one", "march of twenty eight", "next spring", "the one after",
+     "the first Monday in May", "Christmas", "end of", "or", "maybe", ",", ".", "a year", "year and a half", "twenty thirty", "tomorrow", "next week", "the following"]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=9).map(" ".join), st.dates(date(2024, 1, 1), date(2034, 12, 31)))
+def test_any_words_of_times_give_times_ahead(text: str, today: date) -> None:
+    """However words of times are put together, nothing fails and nothing lies behind the call."""
+    for frame in timeframes_in(text, today):
+        assert 0 <= frame.start < frame.end <= len(text)
+        assert (frame.earliest_days or 0) >= 0
+        assert (frame.latest_days or 0) >= 0
 
 
 @given(st.text(max_size=120), st.dates(date(2024, 1, 1), date(2034, 12, 31)))
