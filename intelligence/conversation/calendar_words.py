@@ -3,9 +3,10 @@
 School terms, seasons (meteorological) and holidays are the usual ones of the United States.
 """
 
+import functools
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -44,7 +45,7 @@ _ALONE: Final = re.compile(  # behind these words any day, elsewhere a clear one
     r"(?=\s*(?:$|[.,?!;])|\s+(?:and|but|so|then|if|we|i|they|he|she|it|or|is|was|to|at|when|because|cause|works|would|our|my|please|maybe)\b)",
     re.I,
 )
-_SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
+SEASONS: Final = {"spring": (3, 5), "summer": (6, 8), "fall": (9, 11), "autumn": (9, 11), "winter": (12, 2)}  # months
 _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?:the )?(?:new )?school(?: year)? (?:starts?|begins?|starting)|(?<!after )the (?:new )?school year|(?:the |my |our )?(?:kids?|boys?|girls?|children|twins|son|daughter)(?: \w+)? (?:goes|go|starts?|starting|heads?|gets?) (?:back )?(?:to )?(?:school|kindergarten|first grade)|first day of school|school(?: is|'s)? back(?: in)?|(?:back to|start of) school", 8, 25),
     (r"school (?:ends|lets out|is out|gets out)|school's out|schools out|(?:the )?end of (?:the )?school(?: year)?|out of school|graduation|the school year (?:ends|is over)|(?<=after )the school year", 6, 10),
@@ -207,8 +208,9 @@ def _numeric(text: str, today: date) -> Iterator[Spot]:
 
 def _nth(text: str, today: date) -> Iterator[Spot]:
     """ "by the fifteenth", "Thursday the 23rd": behind a date that was named its month, else this one, or the next when it is past."""
-    named = list(_month_days(text, today))
-    for match in _ALONE.finditer(text):
+    alone = list(_ALONE.finditer(text))
+    named = list(_month_days(text, today)) if alone else []
+    for match in alone:
         if (day := _nth_day(match[1] or match[3])) is None:
             continue
         before = [spot for spot in named if spot.end <= match.start() <= spot.end + _REACH]
@@ -227,14 +229,22 @@ def _holidays(text: str, today: date) -> Iterator[Spot]:
             yield _spot(match, when, when + timedelta(days=7) if "holidays" in match.group().lower() else when)
     for name, month, weekday, nth in _MOVABLE:
         for match in re.finditer(rf"\b{name}(?: (?:weekend|week|day))?\b", text, re.I):
-            when = _weekday_of(today.year, month, weekday, nth)
-            yield _spot(match, when if when >= today else _weekday_of(today.year + 1, month, weekday, nth))
-    for match in re.finditer(r"\b(?:the )?election(?: day)?\b", text, re.I):  # the Tuesday after the first Monday of November
-        when = _weekday_of(today.year, 11, 0, 0) + timedelta(days=1)
-        yield _spot(match, when if when >= today else _weekday_of(today.year + 1, 11, 0, 0) + timedelta(days=1))
+            yield _spot(match, _next(today, functools.partial(_weekday_of, month=month, weekday=weekday, nth=nth)))
+    for match in re.finditer(r"\b(?:the )?election(?: day)?\b", text, re.I):
+        yield _spot(match, _next(today, _election))
     for match in re.finditer(r"\beaster\b", text, re.I):
-        when = _easter(today.year)
-        yield _spot(match, when if when >= today else _easter(today.year + 1))
+        yield _spot(match, _next(today, _easter))
+
+
+def _next(today: date, day_in: Callable[[int], date]) -> date:
+    """This year's such day, or the next year's when it is past."""
+    this = day_in(today.year)
+    return this if this >= today else day_in(today.year + 1)
+
+
+def _election(year: int) -> date:
+    """The Tuesday after the first Monday of November."""
+    return _weekday_of(year, 11, 0, 0) + timedelta(days=1)
 
 
 def _between_days(text: str, today: date) -> Iterator[Spot]:
@@ -380,7 +390,7 @@ def _seasons(text: str, today: date) -> Iterator[Spot]:
 
 
 def _season(name: str, today: date, year: str | None, after_this: bool) -> tuple[date, date]:
-    first_month, last_month = _SEASONS[name]
+    first_month, last_month = SEASONS[name]
     turns = first_month > last_month
     last = _coming(today, last_month, 31, year)
     if after_this and year is None and last.year == today.year and not turns:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from intelligence.conversation.calendar_words import DAYS, month_end
+from intelligence.conversation.calendar_words import DAYS, MONTHS, SEASONS, month_end
 from intelligence.conversation.spans import COUNT, UNIT_DAYS, Timeframe, counted
 
 _REACH: Final = 140  # characters in which the time that is meant must have been named
@@ -26,9 +26,7 @@ _BE_DONE: Final = re.compile(r"\b(?:wanna|want to|need to|have to|gotta|got to|l
 _ONE_AFTER: Final = re.compile(
     r"\b(?:the (?:one|year) after(?: (?:that|next))?(?=\s*(?:$|[.,?!;])|\s+(?:my|our|the|we|i|and|but|so)\b))", re.I
 )
-_SEASON: Final = re.compile(
-    r"\b(?:spring|summer|fall|autumn|winter|january|february|march|april|may|june|july|august|september|october|november|december)\b", re.I
-)
+_SEASON: Final = re.compile(rf"\b(?:{'|'.join((*SEASONS, *MONTHS))})\b", re.I)
 _EITHER: Final = re.compile(r"^\W*(?:ish\W*)?(?:or |maybe |or maybe |possibly )+$", re.I)
 
 

@@ -45,7 +45,7 @@ _STILL_AHEAD: Final = re.compile(
 )
 _NOT_FOR: Final = re.compile(r"(?:\bnot|n't|\bno(?:thing)?) (?:\w+ ){0,3}for (?:at least |about |another )*$", re.I)
 BY_THEN: Final = re.compile(
-    r"^[^.?!]{0,120}\b(?:by th[ea]n|by (?:then|that(?! time))|same day or (?:before|sooner)|(?<!day )(?<!days )(?<!week )(?<!weeks )(?<!month )(?<!months )(?<!year )(?<!years )before (?:then|that(?! time))|(?:that's|which is|is) the (?:very )?last day)\b|^,?\s*(?:and )?(?:we|i|they|he|she)(?:'ve|'s)? (?:gotta|got to|have to|has to|need to|needs to|must) be\b",
+    r"^[^.?!]{0,120}\b(?:by (?:th[ea]n|that(?! time))|same day or (?:before|sooner)|(?<!day )(?<!days )(?<!week )(?<!weeks )(?<!month )(?<!months )(?<!year )(?<!years )before (?:then|that(?! time))|(?:that's|which is|is) the (?:very )?last day)\b|^,?\s*(?:and )?(?:we|i|they|he|she)(?:'ve|'s)? (?:gotta|got to|have to|has to|need to|needs to|must) be\b",
     re.I,
 )
 # "Three weeks? Four at the outside."
