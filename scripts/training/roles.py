@@ -9,6 +9,7 @@ import random
 import re
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.amount_roles import LABELS, WEIGHTS, Spoken, inputs  # noqa: E402  the path is set above
-from intelligence.conversation.amounts import amounts_in  # noqa: E402
 from intelligence.conversation.classifier import write_checked  # noqa: E402
+from intelligence.conversation.signal_cues import values_of_sentences  # noqa: E402
 from intelligence.conversation.turns import sentences_of  # noqa: E402
 from scripts.evaluations.labels import sentence_vectors  # noqa: E402
 
 PENALTY = 0.5
+_ANY_DAY = date(2026, 3, 2)  # amounts have none
 
 
 def lower(text: str) -> str:
@@ -45,25 +47,21 @@ def authored(line: str, where: str) -> tuple[list[str], str]:
 def spoken_in(marked: str, roles: Sequence[str], embed: Any) -> list[tuple[Spoken, int]]:
     """Each amount that is read, with the number of its role."""
     text = marked.replace("[", "").replace("]", "")
-    amounts = tuple(amounts_in(text))
-    if not amounts:
-        return []
     sentences = sentences_of(text)
-    vectors = embed(sentences)
+    there = values_of_sentences(text, sentences, _ANY_DAY)
+    if not any(values.amounts for values in there):
+        return []
+    vectors = [(amount, vector) for values, vector in zip(there, embed(sentences), strict=True) for amount in values.amounts]
+    amounts = tuple(amount for amount, _ in vectors)
     found = []
     for number, (role, mark) in enumerate(zip(roles, re.finditer(r"\[([^]]*)\]", marked), strict=True)):
         start = mark.start() - 2 * number
         end = start + len(mark[1])
-        hit = next((a for a in amounts if a.start < end and start < a.end), None)
-        if hit is None:
-            continue
-        at, row = 0, 0
-        for each, sentence in enumerate(sentences):
-            begins = text.index(sentence, at)
-            at = begins + len(sentence)
-            if begins <= hit.start:
-                row = each
-        found.append((Spoken(text, hit, amounts, vectors[row]), LABELS.index(role)))
+        found += [
+            (Spoken(text, amount, amounts, vector), LABELS.index(role))
+            for amount, vector in vectors
+            if amount.start < end and start < amount.end
+        ][:1]
     return found
 
 
