@@ -50,12 +50,12 @@ class ListeningSettings:
     the whole is given out before its end. ``reread``: finals get a second pass."""
 
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
-    cadence_ms: int = 400
+    cadence_ms: int = 450
     thin_ms: int = 900
     slowest_cadence_ms: int = 1600
     first_ms: int = 480
-    hold_back_ms: int = 200
-    clear: float = 0.8
+    hold_back_ms: int = 280
+    clear: float = 0.9
     grow_ms: int = 60
     doubtful: float = 0.35
     doubt_ms: int = 700

@@ -13,14 +13,14 @@ from intelligence.conversation.spoken_numbers import Number, numbers_in
 Role: TypeAlias = Literal["budget", "asking", "offer", "payment"]
 
 _COUNTED: Final = re.compile(
-    r"^\s*-?\s*(?:%|percent|per cent|points?\b|square|sq|feet|foot|ft\b|beds?\b|bedrooms?|baths?\b|bathrooms?|acres?|miles?|minutes?|hours?|days?"
+    r"^\s*-?\s*(?:(?:and )?(?:something|some|change|odd|or so|plus) (?=square|sq|feet|foot|ft\b|acres|miles))?(?:%|percent|per cent|points?\b|square|sq|feet|foot|ft\b|beds?\b|bedrooms?|baths?\b|bathrooms?|acres?|miles?|minutes?|hours?|days?"
     r"|weeks?|months?\b|years?|year-old|o'?clock|am\b|pm\b|a\.m|p\.m|times|people|houses|homes|kids|of (?:us|them|those|these|my|our)|street|avenue|road|lane|drive"
     r"|st\b|ave\b|north|south|east|west|nd\b|rd\b|th\b|in the (?:morning|afternoon|evening)|things?|offers|units?|cars?\b|story|stories|agents?|:\d"
-    r"|showings|questions|numbers?\b|percent|schools?|blocks?|steps|more (?:bed|room|thing)|other|car garage|windows|rooms|pounds|degrees|dogs|cats|siblings|others)",
+    r"|by (?:a |\d|one|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|forty|fifty|sixty)|showings|questions|numbers?\b|percent|schools?|blocks?|steps|more (?:bed|room|thing)|other|car garage|windows|rooms|pounds|degrees|dogs|cats|siblings|others)",
     re.I,
 )
 _NAMED: Final = re.compile(
-    r"\b(?:number|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
+    r"\b(?:number|house number(?:'s| is)|(?:cell|phone)(?:'s| is| number is)|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
     r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|(?:\d|\w+ty|\w+teen|hundred|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) by|address is|(?:lives?|located|house is|we(?:'re| are)|i'?m|place is) (?:over )?at)\s*$",
     re.I,
 )
@@ -42,7 +42,9 @@ _CLOCK_TALK: Final = re.compile(
 _MONTHLY: Final = re.compile(
     r"^\s*(?:dollars\s*|bucks\s*)?(?:or so )?(?:a|per|each|every|/)\s*(?:month|mo)\b|^\s*(?:dollars )?(?:monthly|in rent)", re.I
 )
-_MONTHLY_BEFORE: Final = re.compile(r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}(?<! on )(?<! on a )$", re.I)
+_MONTHLY_BEFORE: Final = re.compile(
+    r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}(?<! on )(?<! on a )(?<! be at )(?<! be for )$", re.I
+)
 _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*)*$"
 _SAVED_AFTER: Final = re.compile(r"^\s*(?:saved|set aside|to put down|put away|down\b(?! (?:the|there|here))|for (?:the|a|our) down)", re.I)
 _DUES: Final = re.compile(r"\b(?:hoa|dues|insurance|utilities|electric\w*|water bill|application fee|inspection)\b[^.?!]{0,20}$", re.I)
@@ -61,7 +63,7 @@ _MAX: Final = re.compile(
     re.I,
 )
 _MAX_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?[.,]?\s*(?:max\b|maximum|tops\b|at (?:the )?most|or (?:less|under|below|lower)|(?:is|as|was|would be|'s) (?:like |about |really )?(?:our|my|the|a hard) (?:max|ceiling|limit|top|cap|most|absolute|line in the sand)"
+    r"^\s*(?:dollars\s*)?[.,]?\s*(?:max\b|maximum|tops\b|at (?:the )?(?:very )?(?:most|top)\b|or (?:less|under|below|lower)|(?:is|as|was|would be|'s) (?:like |about |really )?(?:our|my|the|a hard) (?:max|ceiling|limit|top|cap|most|absolute|line in the sand)"
     r"|(?:and|but)? ?not a (?:penny|dollar|cent) more|is as (?:high|far) as|is the (?:most|highest))", re.I,
 )  # fmt: skip
 _MIN: Final = re.compile(r"\b(?:at least|over|above|more than|minimum(?: of)?|north of|upwards? of|starting at|floor is)" + _ABOUT, re.I)
@@ -70,6 +72,21 @@ _IF_OVER: Final = re.compile(
 )
 _MIN_AFTER: Final = re.compile(
     r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
+    re.I,
+)
+# "Under six, don't even bring it to me": the least one takes
+_TOO_MUCH: Final = re.compile(r"\banything (?:\w+ ){0,2}(?:over|above|past|more than|north of)" + _ABOUT, re.I)
+_IS_TOO_MUCH: Final = re.compile(
+    r"^\s*(?:dollars\s*)?(?:is|'s|and) (?:just |really )?(?:a )?(?:no|too|out|robbery|crazy|off|not|more than|i'?m out|we'?re out)\b", re.I
+)
+_NOT_FOUND: Final = re.compile(
+    r"\b(?:found?|find|finding|seen?|see|touch|buy|much|exists?)\b[^.?!,]{0,25}\b(?:less than|below|under|lower than)" + _ABOUT, re.I
+)
+_UNDER: Final = re.compile(
+    r"(?:^|[.?!;,]\s*|\b(?:anything|offers?|bring me|if (?:it'?s|they come in|it comes in)) )(?:under|below|less than)" + _ABOUT, re.I
+)
+_NO_DEAL: Final = re.compile(
+    r"^\s*(?:dollars\s*)?,?\s*(?:and |then )?(?:do(?:n't| not|nt) (?:even )?(?:bring|call|bother|show|tell|waste|send)|forget it|i(?:'?m| am) not|we(?:'?re| are) not|(?:i|we) (?:wo|do|would|ca)n'?t|no deal|i(?:'d| would) rather|i walk|we walk|it'?s (?:a )?no\b|not interested)",
     re.I,
 )
 _ROSE: Final = re.compile(
@@ -82,7 +99,7 @@ _CHANGE: Final = re.compile(
     re.I,
 )
 _CHANGE_AFTER: Final = re.compile(
-    r"^\s*(?:(?:grand|thousand) )?(?:over (?:asking|list|budget)|under asking|below asking|above asking|off(?: the price|\b(?! work))|apart\b|lower|higher)",
+    r"^\s*(?:(?:grand|thousand) )?(?:over (?:asking|list|budget)|under asking|below asking|above asking|over ask\b|off(?: the price|\b(?! work))|apart\b|lower|higher)",
     re.I,
 )
 _ENDS: Final = re.compile(
@@ -91,7 +108,7 @@ _ENDS: Final = re.compile(
 )
 _GOES: Final = re.compile(r"\b(?:i'?d|we'?d|i|we|would|could|can|will) go\s*$", re.I)
 _PAID: Final = re.compile(r"\b(?:wants?|wanted|wanting|paid|asking|offered|took|take|get|got)\s*$", re.I)  # "they want six for it"
-_RATES: Final = re.compile(r"\b(?:rates?|percent|interest|points|a point|discount point)\b", re.I)
+_RATES: Final = re.compile(r"\b(?:rates?|eighths?|percent|interest|points|a point|discount point)\b", re.I)
 _OF_THE_2000S: Final = re.compile(
     r"\s+(?:and\s+)?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty)\b(?!\s*(?:hundred|dollars|bucks))",
     re.I,
@@ -118,6 +135,14 @@ _WENT_FROM: Final = re.compile(
     r"\b(?:went|gone|jumped|rose|climbed|dropped|cut|moved|raised|bumped)(?: (?:it|us|me|theirs))?(?: up| down)? from\s*\$?$", re.I
 )
 _PENSION: Final = re.compile(r"401 ?\(?k\b", re.I)
+_ODD: Final = re.compile(
+    r"[- ](?:something|some odd)\b|,? and (?:some )?change\b", re.I
+)  # "three eighty-something", "one eighty-eight and change"
+_PUT: Final = re.compile(r"\b(?:put|sank|stuck|poured)(?: about| like| another)?\s*$", re.I)
+_INTO_IT: Final = re.compile(r"\s*in(?:to)? (?:the|it|that|this|a new)\b", re.I)
+_STREET_NAME: Final = re.compile(
+    r"\s+(?:[NSEW]\.? |North |South |East |West )?(?!Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|January|February|March|April|May|June|July|August|September|October|November|December|I\b|Max|Tops|Firm|Cash)[A-Z][a-z]{2,}"
+)
 _OF_MINE: Final = re.compile(r"\b(?:my|our|his|her|their|a|the)\s*$", re.I)
 _PER_ACRE: Final = re.compile(r"\s*an? acre\b", re.I)
 _THOUSANDS_END: Final = re.compile(
@@ -136,7 +161,13 @@ _DEALT: Final = re.compile(  # "we gave one oh five for it", "get me two fifteen
 )
 _DEALT_AFTER: Final = re.compile(r"\s*(?:in mind|to start\b|(?:is crazy )?to put on the sign|(?:is |was |'s )?the number)\b", re.I)
 _PAST_DEAL: Final = re.compile(r"\b(?:paid|gave|bought|built|got it|cost us|sold)\b", re.I)
-_RENT_TALK: Final = re.compile(r"\b(?:rent\w*|payments?|monthly|mortgage|lease|month|landlord|tenants?|maintenance)\b", re.I)
+_RENT_TALK: Final = re.compile(r"\b(?:rent\w*|payments?|monthly|mortgages?|apartment|leases?|month|landlord|tenants?|maintenance)\b", re.I)
+# telephone numbers, an exchange under section 1031
+_DIGIT: Final = r"(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)"
+_NO_AMOUNT: Final = re.compile(
+    rf"\b{_DIGIT}(?:[ ,.-]+{_DIGIT}){{6,}}\b|(?<![\d$])\(?\d{{3}}\)?[ ,.-]{{1,2}}\d{{3}}[ ,.-]{{1,2}}\d{{4}}\b|\b(?:ten[ -]thirty[ -]one|10[ -]31|1031)\b",
+    re.I,
+)
 _SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
 _BARE_WORDS: Final = 4
 _LEAST_PRICE: Final = 20_000  # dollars; what is less buys no home
@@ -157,7 +188,7 @@ class Amount:
 
 def amounts_in(text: str) -> list[Amount]:
     """Every amount of money in the text, in order; percentages, sizes, times and house numbers are not money."""
-    text = text.replace("’", "'")
+    text = _NO_AMOUNT.sub(lambda m: " " * len(m.group()), text.replace("’", "'"))
     numbers = _thousands(text, [n for n in numbers_in(text) if n.value > 0])
     found: list[Amount] = []
     index = 0
@@ -222,8 +253,18 @@ def _joined(text: str, first: Number, second: Number) -> bool:
     if _WENT_FROM.search(before):
         return False  # "insurance went from 1,900 to 4,100"
     big = first.form == second.form == "scaled" and 900_000 <= first.value < second.value <= first.value * 1.3
-    if big and between.isspace():
-        return True  # "a million two a million three"
+    if big and re.fullmatch(r",?\s*(?:or |maybe |or maybe )?", between):
+        return True  # "a million two, a million three"
+    near = first.value >= 1000 and first.value < second.value <= first.value * 1.35
+    if near and _MONTHLY.match(text[second.end :]) and re.fullmatch(r",\s*(?:or |maybe )?", between):
+        return True  # "eighteen hundred, two thousand a month"
+    if (
+        first.form == "plain"
+        and second.form == "part"
+        and 2 <= first.value < second.value < first.value + 1
+        and re.fullmatch(r",\s*(?:maybe )?", between)
+    ):
+        return True  # "seven, seven and a quarter"
     if re.fullmatch(
         r",?\s*(?:dollars )?(?:(?:a|per) month)?,?\s*(?:to|-|–|or|maybe|or maybe)\s*,?(?:maybe |like |even |say )?\$?", between
     ):
@@ -262,17 +303,24 @@ def _single(text: str, number: Number) -> Amount | None:
     dollars = _dollars(text, number)
     if dollars is None:
         return None
+    if number.form == "plain" and dollars >= 1000 * number.value and (vague := _ODD.match(text[number.end :])) is not None:
+        wide = 9_999 if number.value % 10 == 0 and "change" not in vague.group() else 999
+        return _amount(text, dollars, dollars + wide, number.start, number.end)
     if number.form == "band":
         return _amount(text, dollars, dollars + number.wide, number.start, number.end)
     before, after = text[: number.start].rstrip("$ ") + " ", text[number.end :]
     changed = _CHANGE_AFTER.match(after) or (dollars < 100_000 and _CHANGE.search(before))
-    if not changed and (_NOT_LESS.search(before) or _MIN_AFTER.match(after)):
+    if not changed and (
+        (_NOT_LESS.search(before) and not _NOT_FOUND.search(before))
+        or _MIN_AFTER.match(after)
+        or (_UNDER.search(before) and _NO_DEAL.match(after))
+    ):
         return _amount(text, dollars, None, number.start, number.end)
     if _ROSE.search(before):
         return _amount(text, dollars, dollars, number.start, number.end)
     if not changed and (_NOT_MORE.search(before) or _MAX.search(before) or _MAX_AFTER.match(after)):
         return _amount(text, None, dollars, number.start, number.end)
-    if not changed and _IF_OVER.search(before):
+    if not changed and (_IF_OVER.search(before) or (_TOO_MUCH.search(before) and _IS_TOO_MUCH.match(after))):
         return _amount(text, None, dollars, number.start, number.end)
     if not changed and _MIN.search(before):
         return _amount(text, dollars, None, number.start, number.end)
@@ -358,18 +406,26 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
 def _bare(text: str, number: Number, before: str, after: str, near: Number | None) -> int | None:
     """A number that names no dollars: what it means in talk about the price of a home."""
     value = number.value
+    if text[number.start].isdigit() and 100 <= value <= 9999 and _STREET_NAME.match(after):
+        return None  # "it's 1420 Birch"
     if re.match(r"\s+(?!is\b|was\b|be\b)\w+\s+(?:street|avenue|road|lane|drive|court|way|circle|boulevard|place|terrace)\b", after, re.I):
         return None
     if (
         number.form == "plain"
         and 2 <= value <= 9
-        and (_MAX_AFTER.match(after) or re.match(r"\s*is (?:the|my|our) (?:line|number)\b", after, re.I))
+        and (
+            _MAX_AFTER.match(after)
+            or (_UNDER.search(before) and _NO_DEAL.match(after))
+            or re.match(r"\s*is (?:the|my|our) (?:line|number)\b", after, re.I)
+        )
     ):
         return round(value * 100_000)
-    if number.form == "plain" and 50 <= value < 100 and re.search(r"\bin\s*$", before) and _PAST_DEAL.search(text):
+    if number.form == "plain" and 50 <= value < 100 and re.search(r"\bin\s*$", before):
         return None  # "we paid ninety-two five in eighty-six"
     if number.form == "plain" and 1900 <= value <= 2099 and _YEAR_IN_WORDS.search(before):
         return None  # "we bought in twenty fifteen"
+    if number.form == "plain" and 10 <= value < 100 and _PUT.search(before) and _INTO_IT.match(after):
+        return round(value * 1000)
     dealt = any(
         (_MAX_AFTER.match(after), _MIN_AFTER.match(after), _SOLD_FOR.match(after), _DEALT_AFTER.match(after), _DEALT.search(before))
     )
@@ -409,6 +465,8 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         return round(value * 1000)
     if 2000 < value < 20_000 and value == int(value) and _STRONG.search(text):
         return round(value)
+    if number.form == "plain" and 2 <= value <= 9 and re.match(r"\s*(?:even|flat)\b", after, re.I):
+        return round(value * 100_000)
     if 2 <= value <= 9 and _PAID.search(before) and re.match(r"\s*for (?:it|this|that|the|ours|mine|theirs)\b", after, re.I):
         return round(value * 100_000)
     if 2 <= value <= 9 and _STRONG.search(text) and _LEADS.search(before) and _ENDS.match(after):

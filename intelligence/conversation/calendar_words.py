@@ -63,6 +63,8 @@ _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?:the )?ides of march", 3, 15),
     (r"veterans'? day", 11, 11),
     (r"the (?:first )?snow(?: flies| falls)?(?!'s gone|'s melted| is gone| melts| melted| clears)|it snows", 12, 1),
+    (r"it (?:gets|turns|is|'s) (?:too )?cold|the cold(?: weather)?(?: hits| comes| sets in)?|winter (?:hits|sets in)", 11, 20),
+    (r"(?<=weekend of )the (?:fourth|4th)(?! of)|(?<=day after )the (?:fourth|4th)(?! of)|(?<=week after )the (?:fourth|4th)(?! of)|(?<=weekend after )the (?:fourth|4th)(?! of)|(?<=before )the fourth(?=\s*(?:$|[.,?!]))", 7, 4),
 )  # fmt: skip
 _MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month from 0 (-1: the last)
     ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2),
@@ -71,9 +73,16 @@ _MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month 
 _QUALIFIED: Final = {"ear": (1, 10), "beg": (1, 10), "sta": (1, 10), "mid": (10, 20), "lat": (20, 31), "end": (25, 31)}  # days of a month
 _YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?|(?<=of )(?:twenty|thirty)[- ](?:one|two|three|four|five|six|seven|eight|nine)))?"
 
-# what lies behind or comes round every year: "last summer", "since January", "back in May", "born in June"
+# what lies behind or comes round every year: "last summer", "since, what, January", "back in May", "Mom passed in October"
+_DID: Final = r"(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced|passed(?: away)?|died|fell|lost|retired|divorced|started|began|broke|hit|paid|refinanced|inherited|expired|r[au]n out|came (?:off|up|out|home)|signed|happened|quit|hired|filed|opened|dropped|reduced|(?:had|got) (?:\w+ ){1,3}(?:done|redone|replaced|painted|put in))"
 _BEHIND: Final = re.compile(
-    r"\b(?:(?<!one )last|past|since|every|each|back in|back around|born (?:in|on)|(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced)(?: \w+){0,3} (?:back )?(?:in|last))(?: the)?\s+$",
+    r"\b(?:(?<!one )last|past|since(?:,? (?:what|like|about|around|maybe|uh|um|sometime in),?)*|every|each|back in|back around|born (?:in|on))(?: the)?\s+$",
+    re.I,
+)
+_HAPPENED: Final = re.compile(rf"\b{_DID}(?: [\w']+){{0,3}} (?:back )?(?:in|on)(?:,? (?:what|like|about|around),?)*(?: the)?\s+$", re.I)
+# "we want it sold in June", "could have it closed by then", "if he started in May": wished or supposed, not behind
+_WISHED: Final = re.compile(
+    r"\b(?:want\w*|need\w*|have|has|had|get|gets|getting|be|being|to|like|love|hop\w+|if|say|suppose|once|when|until|till|before|after|could|would|will|should|might|'d|'ll)\b[^.?!,;]{0,30}$",
     re.I,
 )
 _SUPPOSED: Final = re.compile(
@@ -110,6 +119,7 @@ def spots_in(text: str, today: date) -> list[Spot]:
         _seasons,
         _quarters,
         _years,
+        _parts_of_year,
         _weekdays,
         _near,
     )
@@ -122,7 +132,10 @@ def spots_in(text: str, today: date) -> list[Spot]:
 
 
 def _behind(before: str) -> bool:
-    return _BEHIND.search(before) is not None and _SUPPOSED.search(before) is None
+    if _SUPPOSED.search(before) is not None:
+        return False
+    happened = _HAPPENED.search(before)
+    return _BEHIND.search(before) is not None or (happened is not None and _WISHED.search(before[: happened.start()]) is None)
 
 
 def _month_number(word: str) -> int:
@@ -232,6 +245,8 @@ def _holidays(text: str, today: date) -> Iterator[Spot]:
             yield _spot(match, _next(today, functools.partial(_weekday_of, month=month, weekday=weekday, nth=nth)))
     for match in re.finditer(r"\b(?:the )?election(?: day)?\b", text, re.I):
         yield _spot(match, _next(today, _election))
+    for match in re.finditer(r"\b(?:mardi gras|fat tuesday)\b", text, re.I):
+        yield _spot(match, _next(today, lambda year: _easter(year) - timedelta(days=47)))
     for match in re.finditer(r"\beaster\b", text, re.I):
         yield _spot(match, _next(today, _easter))
 
@@ -346,8 +361,8 @@ def _months(text: str, today: date) -> Iterator[Spot]:
             continue  # "we may wait", "march over there"
         month = _month_number(word)
         last = _coming(today, month, 31, match[2])
-        if match.group().lower().startswith("next ") and last.month == today.month and last.year == today.year:
-            last = _day(today.year + 1, month, 31)  # said in March, next March is not this one
+        if match.group().lower().startswith("next ") and 0 <= (last.year - today.year) * 12 + last.month - today.month <= 1:
+            last = _day(last.year + 1, month, 31)  # said in March, next March and next April are not those at hand
         if (next_but_one := re.match(r" after next\b", text[match.end() :], re.I)) is not None:
             last = _day(last.year + 1, month, 31)
             yield Spot(match.start(), match.end() + next_but_one.end(), last.replace(day=1), last)
@@ -416,7 +431,7 @@ def _quarters(text: str, today: date) -> Iterator[Spot]:
 
 
 def _years(text: str, today: date) -> Iterator[Spot]:
-    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends)|(?:the )?year's (?:out|over))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next|this) year)|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
+    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends)|(?:the )?year's (?:out|over))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next year(?!'s)|this year))|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
     for match in re.finditer(pattern, text, re.I):
         phrase = match.group().lower()
         if (
@@ -435,7 +450,7 @@ def _years(text: str, today: date) -> Iterator[Spot]:
                 date(year, 12, 1)
                 if "end of" in phrase
                 else last
-                if re.search(r" (?:out|over)$", phrase)
+                if re.search(r" (?:out|over|ends)$", phrase)
                 else date(year, 12, 22)
                 if not phrase.startswith("late ")
                 else date(year, 10, 1)
@@ -445,6 +460,24 @@ def _years(text: str, today: date) -> Iterator[Spot]:
         elif phrase.startswith("middle"):
             first, last = date(year, 5, 15), date(year, 8, 15)
         yield _spot(match, max(first, today), last)
+
+
+def _parts_of_year(text: str, today: date) -> Iterator[Spot]:
+    """ "Early 2027", "the end of twenty-seven"."""
+    named = r"(20[2-4]\d|twenty(?:[- ]twenty)?[- ](?:five|six|seven|eight|nine)|twenty[- ]thirty)"
+    for match in re.finditer(rf"\b(?:the )?(early|mid|middle of|late|end of|start of|beginning of)[ -]{named}\b", text, re.I):
+        year, part = year_of(match[2], today), match[1].lower()[:3]
+        if year < today.year or (
+            match[2].lower().startswith("twenty")
+            and re.match(r"\s*(?:days?|weeks?|months?|years?|thousand|hundred)\b", text[match.end() :], re.I)
+        ):
+            continue
+        first, last = {
+            "mid": (date(year, 5, 15), date(year, 8, 15)),
+            "lat": (date(year, 10, 1), date(year, 12, 31)),
+            "end": (date(year, 12, 1), date(year, 12, 31)),
+        }.get(part, (date(year, 1, 1), date(year, 3, 31)))
+        yield _spot(match, max(first, today), max(last, today))
 
 
 def _weekdays(text: str, today: date) -> Iterator[Spot]:
@@ -461,6 +494,7 @@ def _near(text: str, today: date) -> Iterator[Spot]:
     this_end = month_end(today)
     next_first = this_end + timedelta(days=1)
     next_end = month_end(next_first)
+    after_next = next_end + timedelta(days=1)
     week_end = today + timedelta(days=6 - today.weekday())
     saturday, day = max(today, week_end - timedelta(days=1)), timedelta(days=1)
     table = {
@@ -473,6 +507,7 @@ def _near(text: str, today: date) -> Iterator[Spot]:
         "this week": (today, week_end), "next week": (week_end + day, week_end + 7 * day), "(?:this|the|this coming) weekend": (saturday, week_end),
         "next weekend": (week_end + 6 * day, week_end + 7 * day), "(?:the )?end of (?:the|this) week": (week_end - 2 * day, week_end),
         "(?:the )?end of (?:the|this) month": (this_end - 5 * day, this_end), "(?:the )?end of next month": (next_end - 5 * day, next_end),
+        "(?:the )?month after next": (after_next, month_end(after_next)), "(?:the )?end of the month after next": (month_end(after_next) - 5 * day, month_end(after_next)),
         "(?:the )?(?:first|beginning|start) of (?:next|the) month": (next_first, next_first), "this month": (today, this_end), "(?:the )?(?:middle of|mid) next month": (next_first + 9 * day, next_first + 19 * day), "(?<!the )next month": (next_first, next_end),
     }  # fmt: skip
     for phrase, (first, last) in table.items():

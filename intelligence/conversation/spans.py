@@ -15,7 +15,7 @@ _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.
 _SPAN: Final = re.compile(
     rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|g[ia]ves? (?:it|us|me|him|her|them)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
     rf"({COUNT})(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?({COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
-    rf"((?:\s+|,\s*(?=tops|max|at (?:the )?most|or less|or sooner|or so|minimum))(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get|go|sell|pack)))?",
+    rf"((?:\s+|,\s*(?=tops|max|at (?:the )?most|or less|or sooner|or so|give or take|minimum))(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|give or take|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get|go|sell|pack)|(?:they|he|she|the judge|the landlord) gave (?:us|me)))?",
     re.I,
 )
 _OR_MORE: Final = re.compile(
@@ -23,7 +23,7 @@ _OR_MORE: Final = re.compile(
     re.I,
 )
 _NOT_AHEAD: Final = re.compile(
-    r"\s*(?:ago|(?:before|after|from|past) (?=\w)(?!now|today|then|that|we|i\b|they)|old|fixed|arm\b|mortgage|loan|note|lease|term|of experience|in the business|back|'s?\s+(?:worth|rent)|'?\s*warranty|contract|listing|behind|later|now\b|of (?:work|rent|payments)|in a row|straight|earlier|before (?:that|we|i) (?:bought|moved))",
+    r"\s*(?:ago|(?:before|after|from|past) (?=\w)(?!now|today|then|that|we|i\b|they)|after (?:we|i|they) (?:close|sell|sign|settle)|old|fixed|arm\b|mortgage|loan|note|lease|term|of experience|in the business|back|'s?\s+(?:worth|rent)|'?\s*warranty|contract|listing|behind|later|now\b|of (?:work|rent|payments)|in a row|straight|earlier|before (?:that|we|i) (?:bought|moved))",
     re.I,
 )
 _PAST: Final = re.compile(
@@ -48,9 +48,9 @@ BY_THEN: Final = re.compile(
     r"^[^.?!]{0,120}\b(?:by (?:th[ea]n|that(?! time))|same day or (?:before|sooner)|(?<!day )(?<!days )(?<!week )(?<!weeks )(?<!month )(?<!months )(?<!year )(?<!years )before (?:then|that(?! time))|(?:that's|which is|is) the (?:very )?last day)\b|^,?\s*(?:and )?(?:we|i|they|he|she)(?:'ve|'s)? (?:gotta|got to|have to|has to|need to|needs to|must) be\b",
     re.I,
 )
-# "Three weeks? Four at the outside."
+# "Three weeks? Four at the outside.", "Three months, give or take. Could be four."
 _AT_MOST: Final = re.compile(
-    rf"\s*[,.?]\s*(?:maybe |or )?({COUNT}),? (?:at (?:the )?(?:outside|most|very most|latest)|tops|max(?:imum)?)\b|\s*\?\s*(?:maybe )?({COUNT})\s*\?",
+    rf"(?:,? give or take)?\s*[,.]\s*(?:it )?(?:could|might|may) (?:even )?be ({COUNT})\b(?=\s*(?:$|[.,?!]))|\s*[,.?]\s*(?:maybe |or )?({COUNT}),? (?:at (?:the )?(?:outside|most|very most|latest)|tops|max(?:imum)?)\b|\s*\?\s*(?:maybe )?({COUNT})\s*\?",
     re.I,
 )
 _AS_LITTLE: Final = re.compile(r"\b(?:in )?as (?:little|few|soon|early) as $", re.I)
@@ -64,6 +64,10 @@ _OR_TWO: Final = re.compile(
 )
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
 _JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
+_OR_MAYBE: Final = re.compile(r"^(?:maybe|or)\b", re.I)  # "A year out. Maybe a year and a half."
+_SAY: Final = re.compile(
+    r"\b(?:i'?d (?:say|guess|think)|figure|call it|realistically|best case|worst case|more like)(?: about| around| like)?,?\s*$", re.I
+)
 _HOLDS: Final = re.compile(r"\b(?:good|locked|valid|approved|holds?|held)(?: in)? $", re.I)  # "the rate is good for sixty days"
 
 
@@ -108,7 +112,7 @@ def _spans(text: str) -> Iterator[Timeframe]:
         )
         lead, before = (lead or "").lower(), text[: match.start()]
         holds = lead == "for" and _HOLDS.search(before) is not None
-        deadline = holds or lead.startswith(("gave", "gives"))  # "the judge gave us sixty days"
+        deadline = holds or " gave " in tail or lead.startswith(("gave", "gives"))  # "the judge gave us sixty days"
         behind = text[match.end() :]
         still = behind.lstrip().startswith("before") and _STILL_AHEAD.search(before) is not None
         if (
@@ -118,10 +122,20 @@ def _spans(text: str) -> Iterator[Timeframe]:
         ):
             continue
         alone = low_word.lower() in ("a", "an", "another") and not more and not tail and not _AFTER_SPAN.search(before)
+        still_more = not alone and re.search(r"\bmore (?:days|weeks|months|years)", match.group(), re.I) is not None
         little = _AS_LITTLE.search(before) is not None
-        if not (lead or tail or ahead or high_word or still or little or _OR_MORE.match(behind) or _AT_MOST.match(behind)) and (
-            alone or (not _AHEAD.search(text) and len(text.split()) > 6)
-        ):
+        if not (
+            lead
+            or tail
+            or ahead
+            or high_word
+            or still
+            or still_more
+            or little
+            or _SAY.search(text[: match.start(3)])
+            or _OR_MORE.match(behind)
+            or _AT_MOST.match(behind)
+        ) and (alone or (not _AHEAD.search(text) and len(text.split()) > 6)):
             continue
         days = UNIT_DAYS[match[6].lower().rstrip("s")]
         low = (counted(low_word) + (0.5 if half or ("half" in more and not high_word) else 0.0)) * days
@@ -168,7 +182,9 @@ def _merged(text: str, spans: list[Timeframe]) -> Iterator[Timeframe]:
     while index < len(spans):
         one, two = spans[index], spans[index + 1] if index + 1 < len(spans) else None
         exact = two is not None and one.latest_days == one.earliest_days and two.latest_days == two.earliest_days
-        if two is not None and exact and _JOINS.match(text[one.end : two.start]) and (one.latest_days or 0) < (two.latest_days or 0):
+        between = text[one.end : two.start] if two is not None else ""
+        joins = two is not None and (_JOINS.match(between) or (between.strip() == "." and _OR_MAYBE.match(two.quote)))
+        if two is not None and exact and joins and (one.latest_days or 0) < (two.latest_days or 0):
             yield Timeframe(one.earliest_days, two.latest_days, text[one.start : two.end], one.start, two.end)
             index += 2
         else:

@@ -44,6 +44,7 @@ _BEFORE_A_PRICE: Final = (
     "around",
     "below",
     "than",
+    "got",
     "spend",
     "like",
     "of",
@@ -217,8 +218,8 @@ def _scaled(words: _Words, value: float, form: Form) -> _Read:
             value += rest * 1e3
         else:
             value += rest * (1e5 if rest < 10 else 1e4 if rest < 100 and rest % 10 else 1e3)  # "a million two", "two fifty"
-    elif rest >= 100:
-        value += rest  # "three hundred eighty nine thousand nine hundred"
+    elif rest >= 100 or (value < 10_000 and rest >= (40 if value == 2000 else 10)):
+        value += rest  # "three hundred eighty nine thousand nine hundred", "two thousand eighty" (and no year)
     else:
         words.at = before
     return value, "scaled", 0
@@ -276,8 +277,8 @@ def _from_unit(words: _Words) -> float:
     if more is None or more < 10:
         words.at = mark
         return value
-    if words.word() == "hundred" and more % 10 and more > 20:
-        words.at -= 1  # "four fifty five hundred": 450, then 500
+    if more % 10 and more > 20 and (words.word() == "hundred" or (words.word() in TENS and value <= more % 10 <= value + 1)):
+        words.at -= 1  # "four fifty five hundred": 450, then 500; "one eighty one ninety": 180, then 190
         more -= more % 10
     return value * 100 + more
 
@@ -348,6 +349,12 @@ def _written(words: _Words) -> _Read:
         words.at += 1
     if suffix:
         return value * _SCALES[suffix], "scaled", 0
+    if value < 1000 and words.word() == "000":
+        words.at += 1
+        return value * 1000, "scaled", 0  # "700 000"
+    if 100 <= value < 1000 and value == int(value) and value % 10 in (4, 9) and words.word() in ("5", "9"):
+        words.at += 1
+        return value * 1000 + 100 * int(words.tokens[words.at - 1].group()), "scaled", 0  # "289 9"
     if words.word() == "hundred" and value < 100:
         words.at += 1
         value *= 100  # "5 hundred thousand"

@@ -42,6 +42,7 @@ _UNTIL: Final = re.compile(
     rf"(?:\b(?:not|nothing|never|(?<!can )(?<!could )wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)(?:(?!\b(?:so|but)\b)[^.?!]){{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
 )
+_IF: Final = re.compile(r"\b(?:if|unless)\b[^.?!,;]*$", re.I)
 _FROM: Final = re.compile(
     rf"\b(?:(?:the )?(?:earliest|soonest)(?: \w+){{0,4}} (?:is|would be|'d be)|starting(?: in)?|from|as early as|beginning(?: in)?|any ?time from|as soon as){_GAP}",
     re.I,
@@ -68,7 +69,7 @@ _OFFSET: Final = re.compile(
     re.I,
 )
 _NOT_BEFORE_THEN: Final = re.compile(
-    r"^[^.?!]{0,60}(?:\b(?:not|nothing|never|cannot|cant|wont|dont)|n't)\b[^.?!]{0,30}\b(?:before|until|till) (?:then|that)\b", re.I
+    r"^[^.?!]{0,60}(?:\b(?:not|nothing|never|cannot|cant|wont|dont)|n't)\b[^.?!,]{0,30}\b(?:before|until|till) (?:then|that)\b", re.I
 )
 # "One last Thanksgiving in that house; after that you can put the sign up."
 _AFTER_THAT: Final = re.compile(
@@ -81,6 +82,7 @@ _HAVE_UNTIL: Final = re.compile(
     re.I,
 )
 _UP_TO: Final = re.compile(r"\b(?:between|from) now (?:and|until|till|til|to|through)\s+(?:the )?$", re.I)
+_NOT_THIS: Final = re.compile(r"\bnot $", re.I)
 _NOT_SOONER: Final = re.compile(rf"\b(?:no|not any|not) (?:sooner|earlier) than{_GAP}", re.I)
 _CLOSER: Final = re.compile(  # "in March, maybe the second half of March"
     r"\s*[,.]?\s*(?:(?:and|so|or|maybe|probably|most likely|ideally|hopefully|preferably|say|like|i think|i guess)[ ,]+)*(?:in |by |around )?(?:the )?"
@@ -91,7 +93,7 @@ _AND: Final = re.compile(r"[\s,]+(?:and|but|or|though|so)?(?: [\w']+){0,6}\s*", 
 _END: Final = re.compile(r"(?:the )?end\b|.*'s end$", re.I)
 _BY: Final = re.compile(r"\b(?:by|before|no later than|not later than)(?: about| maybe)? $", re.I)
 _EITHER: Final = re.compile(r"\s*(?:,|to|-|–|through|,? ?or(?: maybe| even)?|,? ?maybe|,? or)\s*(?:early |late |the )?(?:in )?")
-_FILLER: Final = re.compile(r",?\s\b(?:um+|uh+|uhm+|er+)\b,?(?=\s)", re.I)
+_FILLER: Final = re.compile(r",?\s\b(?:um+|uh+|uhm+|er+)\b,?(?=\s)|,\s+(?:oh|say|like|what),(?=\s)", re.I)
 # "in the house buy the end of June": a recogniser's "by"
 _BUY: Final = re.compile(
     r"(?<!\bto )(?<!\bwe )(?<!\bi )(?<!'d )(?<!\bwould )(?<!\bcould )(?<!\bcan )(?<!\bwill )(?<!\bor )\bbuy(?= (?:bye? )?(?:(?:the )?(?:end|middle|first|beginning|start) of|then\b))",
@@ -191,6 +193,9 @@ def _moved(offset: re.Match[str], spot: Spot, today: date, within: bool) -> tupl
         return 0, (spot.last - today).days + round(counted(count) * UNIT_DAYS.get(unit, 7.0))
     if way == "of":
         monday = (spot.first - today).days - spot.first.weekday()
+        if unit == "weekend" and not spot.whole:
+            saturday = monday + (5 if spot.first.weekday() > 1 else -2)  # "the weekend of the Fourth": the nearest one
+            return max(0, saturday), max(0, saturday + 1)
         return (max(0, monday), max(0, monday + 6)) if unit == "week" and not spot.whole and count == "the" else None
     first, last = (spot.first - today).days, (spot.last - today).days
     if way == "before":
@@ -208,7 +213,7 @@ def _moved(offset: re.Match[str], spot: Spot, today: date, within: bool) -> tupl
 def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
     """ "June or July", "between May and July", "from June to August", "Easter in April" as one stretch."""
     between = text[one.end : two.start].lower()
-    before = text[max(0, one.start - 12) : one.start].lower()
+    before = text[max(0, one.start - 24) : one.start].lower()
     again = re.fullmatch(r",\s*", between) and re.match(r"the (?!end)", text[two.start :], re.I)
     if between.strip() == "," and re.search(r"\bafter (?:the )?$", before):
         return None  # "after the holidays, January maybe"
@@ -231,8 +236,8 @@ def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
     if _EITHER.fullmatch(between) and two.last > one.first:
         start = one.start - 5 if re.search(r"\bfrom $", before) else one.start
         return Spot(start, two.end, min(one.first, two.first), two.last)
-    if re.fullmatch(r"\s*and\s*", between) and re.search(r"between (?:the )?$", before) and two.last > one.first:
-        return Spot(one.start - len("between "), two.end, one.first, two.last)
+    if re.fullmatch(r"\s*and\s*(?:the )?", between) and re.search(r"between\s+(?:the )?$", before) and two.last > one.first:
+        return Spot(text.rindex("between", 0, one.start) if "between" in text[: one.start] else one.start, two.end, one.first, two.last)
     if between.isspace() and one.whole and two.whole and one.last < two.first <= one.last + timedelta(days=1):
         return Spot(one.start, two.end, one.first, two.last)  # "march april", as somebody counts on
     if re.fullmatch(r"\s+in\s+", between) and two.whole and not one.whole:
@@ -269,6 +274,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         return Timeframe(0 if by else moved[0], moved[1], text[at : spot.end].strip(), at, spot.end)
     if (lead := _UP_TO.search(before)) is not None:
         low, high = 0, last if "through" in lead.group().lower() or not spot.whole else first
+    elif _NOT_THIS.search(before) is not None and re.match(r"this (?:year|month|week|quarter)\b", text[spot.start :], re.I):
+        low, high = last + 1, None  # "not this year"
     elif (lead := _NOT_SOONER.search(before)) is not None:
         low, high = first, None
     elif (lead := _UNTIL_AFTER.search(before)) is not None or _NOT_BEFORE_THEN.match(text[spot.end :]):
@@ -284,6 +291,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         low, high = (first, None) if early else (0, last)
     elif (lead := _NOT_PAST.search(before)) is not None or _BY_IT.search(before) is not None:
         low, high = 0, last
+    elif (lead := _UNTIL.search(before)) is not None and _IF.search(before[: lead.start()]) is not None:
+        low, high = 0, last  # "if we don't close before the thirty-first"
     elif (lead := _UNTIL.search(before)) is not None or (lead := _FROM.search(before)) is not None:
         low, high = (first if lead.re is _FROM else last, None) if not spot.whole else (first, last)  # "not until spring": in spring, then
     elif (lead := _HAVE_UNTIL.search(before)) is not None:

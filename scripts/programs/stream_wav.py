@@ -28,7 +28,7 @@ CACHE = Path.home() / ".cache" / "sottovoce"
 
 
 class Printer:
-    """Times every line from the start of the stream."""
+    """Times every line from the start of the stream. One line of partial text is shown, so the next utterance's waits for the final."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -38,6 +38,8 @@ class Printer:
         self.lines: list[dict[str, Any]] = []
         self.finals: list[tuple[str, str]] = []
         self.words: list[tuple[Word, ...]] = []  # of each final
+        self._shown = ""  # the utterance whose partial is on the screen
+        self._next: PartialTranscript | None = None  # the newest one of the utterance behind it
 
     def start(self) -> None:
         self.began = time.monotonic()
@@ -53,13 +55,20 @@ class Printer:
         match transcript:
             case PausedTranscript():
                 pass  # its words are on the screen
+            case PartialTranscript() if self._shown not in ("", transcript.utterance):
+                self._next = transcript
             case PartialTranscript():
+                self._shown = transcript.utterance
                 text = " ".join(w.text for w in (*transcript.settled, *transcript.open_tail))
                 self.say({"kind": "partial", **at, "text": text})
-            case FinalTranscript() if transcript.text:
-                self.say({"kind": "final", **at, "text": transcript.text})
-                self.finals.append((transcript.utterance, transcript.text))
-                self.words.append(transcript.words)
+            case FinalTranscript():
+                if transcript.text:
+                    self.say({"kind": "final", **at, "text": transcript.text})
+                    self.finals.append((transcript.utterance, transcript.text))
+                    self.words.append(transcript.words)
+                waiting, self._shown, self._next = self._next, "", None
+                if waiting is not None and waiting.utterance != transcript.utterance:
+                    self.transcript(waiting)
             case TranscriptRevision():
                 self.revised[transcript.final.utterance] = transcript.final.text  # a final line stands; only figures use this
 

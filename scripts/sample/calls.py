@@ -71,13 +71,12 @@ def main(kokoro_js: Path, calls: Path, out: Path) -> None:
     speaker = Speaker(weights(), kokoro_js / "voices")
 
     def say(name: str, phrase: str, _: float) -> Spoken:
-        failure = ValueError()
         for speed in _SPEEDS:
             try:
                 return speaker.say(phrase, _VOICES[name], speed)
-            except ValueError as swallowed:
-                failure = swallowed
-        raise failure
+            except ValueError:
+                continue
+        return speaker.say(phrase, _VOICES[name], 1.0, swallowing=True)
 
     out.mkdir(parents=True, exist_ok=True)
     for file in sorted(calls.glob("*.json")):

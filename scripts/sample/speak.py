@@ -66,8 +66,10 @@ class Speaker:
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         self._voices = voices
 
-    def say(self, phrase: str, voice: str, speed: float) -> Spoken:
-        """The phrase in this voice, trimmed to what is heard. speed: 1.0 is the voice's own."""
+    def say(self, phrase: str, voice: str, speed: float, *, swallowing: bool = False) -> Spoken:
+        """The phrase in this voice, trimmed to what is heard. speed: 1.0 is the voice's own.
+
+        Raises ValueError where the voice swallows a word, unless ``swallowing``: then that word is as short as a word can be."""
         words = words_of(phrase)
         symbols, owner = _layout(words)
         tokens = [0, *(SYMBOLS[symbol] for symbol in symbols), 0]
@@ -85,7 +87,7 @@ class Speaker:
         ends = np.cumsum(frames) * (len(sound) / frames.sum() * RATE / _KOKORO_RATE) - _AHEAD
         sound = soxr.resample(sound, _KOKORO_RATE, RATE, "VHQ")
         starts = np.concatenate([[0.0], ends[:-1]])[1:-1]
-        return _trimmed(sound, words, owner, starts, ends[1:-1])
+        return _trimmed(sound, words, owner, starts, ends[1:-1], swallowing=swallowing)
 
 
 def _layout(words: list[Word]) -> tuple[str, list[int | None]]:
@@ -116,7 +118,7 @@ def _heard(samples: Samples, floor_db: float) -> tuple[int, int]:
     return int(loud[0]) * _HOP, int(loud[-1] + 1) * _HOP
 
 
-def _trimmed(sound: Samples, words: list[Word], owner: list[int | None], starts: Samples, ends: Samples) -> Spoken:
+def _trimmed(sound: Samples, words: list[Word], owner: list[int | None], starts: Samples, ends: Samples, *, swallowing: bool) -> Spoken:
     first, last = _heard(sound, QUIET_DB)
     begin, end = _heard(sound, _FAINT_DB)
     fade = RATE // 50
@@ -129,7 +131,7 @@ def _trimmed(sound: Samples, words: list[Word], owner: list[int | None], starts:
     places[0] = (first, places[0][1])
     places[-1] = (places[-1][0], last)
     swallowed = [word.text for word, (a, b) in zip(words, places, strict=True) if b - a < _SHORTEST]
-    if swallowed:
+    if swallowed and not swallowing:
         raise ValueError(f"the voice swallows {swallowed}: say it in other words")
     return Spoken(cut, [(word.text, a - begin, b - begin) for word, (a, b) in zip(words, places, strict=True)])
 

@@ -1,10 +1,12 @@
 """scripts/train roles [--write]: the head of intelligence/conversation/amount_roles.py, from the authored lines beside it.
 
 Each line is used as written and as a recogniser might give it (seeded), with the amounts that amounts.py reads there; one that it
-does not read cannot be told. Figures printed leave out one writer at a time, beside those of the rules alone; --write saves the weights.
+does not read cannot be told. The lines of signals_read_*.jsonl (tests, until they had been read) add those amounts whose role
+their writers name. Figures printed leave out one writer at a time, beside those of the rules alone; --write saves the weights.
 """
 
 import argparse
+import json
 import random
 import re
 import sys
@@ -44,24 +46,35 @@ def authored(line: str, where: str) -> tuple[list[str], str]:
     return roles, text.strip()
 
 
-def spoken_in(marked: str, roles: Sequence[str], embed: Any) -> list[tuple[Spoken, int]]:
-    """Each amount that is read, with the number of its role."""
-    text = marked.replace("[", "").replace("]", "")
+def amounts_of(text: str, embed: Any) -> list[Spoken]:
+    """The amounts that are read in a text, each with its sentence's vector."""
     sentences = sentences_of(text)
     there = values_of_sentences(text, sentences, _ANY_DAY)
     if not any(values.amounts for values in there):
         return []
     vectors = [(amount, vector) for values, vector in zip(there, embed(sentences), strict=True) for amount in values.amounts]
     amounts = tuple(amount for amount, _ in vectors)
-    found = []
+    return [Spoken(text, amount, amounts, vector) for amount, vector in vectors]
+
+
+def spoken_in(marked: str, roles: Sequence[str], embed: Any) -> list[tuple[Spoken, int]]:
+    """Each amount that is read, with the number of its role."""
+    there, found = amounts_of(marked.replace("[", "").replace("]", ""), embed), []
     for number, (role, mark) in enumerate(zip(roles, re.finditer(r"\[([^]]*)\]", marked), strict=True)):
         start = mark.start() - 2 * number
         end = start + len(mark[1])
-        found += [
-            (Spoken(text, amount, amounts, vector), LABELS.index(role))
-            for amount, vector in vectors
-            if amount.start < end and start < amount.end
-        ][:1]
+        found += [(each, LABELS.index(role)) for each in there if each.amount.start < end and start < each.amount.end][:1]
+    return found
+
+
+def read_before(file: Path, embed: Any) -> list[tuple[Spoken, int]]:
+    """The amounts of a file of signals that are read with the bounds and have the role which its writer gives them."""
+    found = []
+    for line in map(json.loads, file.read_text().splitlines()):
+        wanted = [a for a in (line["values"] or {}).get("price_named", ()) if a.get("role")]
+        for spoken in amounts_of(line["text"], embed) if wanted else []:
+            bounds = (spoken.amount.usd_min, spoken.amount.usd_max)
+            found += [(spoken, LABELS.index(a["role"])) for a in wanted if (a.get("usd_min"), a.get("usd_max")) == bounds][:1]
     return found
 
 
@@ -87,6 +100,9 @@ def main() -> None:
             found += spoken_in(lower(text), roles, model.embed) if dice.random() < 0.7 else []
             rows += found
             voices += [file.stem] * len(found)
+    for file in sorted(WEIGHTS.parent.glob("signals_read_*.jsonl")):
+        before = read_before(file, model.embed)
+        rows, voices = rows + before, voices + [file.stem] * len(before)
     x, y, voice = inputs([spoken for spoken, _ in rows]), np.array([role for _, role in rows]), np.array(voices)
     rules = np.array([LABELS.index(spoken.amount.role or "none") for spoken, _ in rows])
     print(f"{read} of {named} amounts are read; {len(rows)} with their copies")

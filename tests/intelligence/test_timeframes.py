@@ -290,6 +290,23 @@ _SAID = (
     ("December", [(274, 304)]),
     ("four weeks from today", [(28, 28)]),
     ("sometime between summer and the fall", [(91, 273)]),
+    ("We want it sold in June", [(91, 120)]),
+    ("Two more years in this apartment, that's what we figure", [(730, 730)]),
+    ("Three months, give or take. Could be four.", [(90, 120)]),
+    ("in by the weekend of the Fourth", [(0, 125)]),
+    ("Not this year, I know I called you", [(305, None)]),
+    ("Give us till the end of the month after next", [(85, 90)]),
+    ("If we don't close before the thirty-first the accountant says it's next year's problem", [(0, 29)]),
+    ("my daughter wants me there before it gets cold", [(0, 263)]),
+    ("A year out. Maybe a year and a half before we sell.", [(365, 548)]),
+    ("Somewhere between, oh, the Fourth of July and Labor Day", [(124, 189)]),
+    ("Sixty days they gave us to get out", [(0, 60)]),
+    ("End of twenty-seven, start of twenty-eight", [(639, 759)]),
+    ("I'd say five years. I'm only fifty-eight.", [(1825, 1825)]),
+    ("Mama's staying through Mardi Gras", [(344, 344)]),
+    ("next April, when the lease is up", [(395, 424)]),
+    ("list it the Monday after the Fourth", [(126, 126)]),
+    ("out of Jersey before the year ends", [(0, 304)]),
 )
 _NO_TIME = (
     "we've lived here for ten years",
@@ -319,6 +336,13 @@ _NO_TIME = (
     "it snowed yesterday",
     "I was born in June",
     "we moved here in two thousand nine",
+    "Well Mom passed in October, and there's the three of us",
+    "it's been sitting since, what, April?",
+    "I lost the second job in June",
+    "the listing run out on the fifteenth and he never even called",
+    "I'd want to stay in it a couple months after we close",
+    "dropped to 599 in January and nobody came",
+    "he had the hip done in November",
 )
 
 
