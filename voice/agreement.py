@@ -20,32 +20,38 @@ def plain(word: str) -> str:
 
 
 class Agreement:
-    """feed() the words of each pass over the same utterance; settled words only grow, until reset()."""
+    """feed() the words of each pass over the same utterance; settled words only grow, until reset().
+
+    ``open_tail``: the words behind them that are shown."""
 
     def __init__(self) -> None:
         self.settled: tuple[Word, ...] = ()
         self.open_tail: tuple[Word, ...] = ()
+        self._tail: tuple[Word, ...] = ()  # all that the last pass heard behind them, shown or not
         self._passed_over = False
 
-    def feed(self, words: Sequence[Word], heard_ms: int, *, patient: bool = False) -> tuple[Word, ...]:
+    def feed(self, words: Sequence[Word], heard_ms: int, *, shown: int | None = None, patient: bool = False) -> tuple[Word, ...]:
         """``words``: all words of the pass in media time; ``heard_ms``: end of its sound. Returns the newly settled.
 
+        ``shown``: so many of the words may be shown before another pass agrees with them; all where it is not given.
         ``patient``: a pass that stops well before words that are shown is passed over, unless the one before was too."""
         tail = self.behind_settled(words)
         self._passed_over = patient and not self._passed_over and self._stopped_early(tail)
         if self._passed_over:
             return ()
         fresh: list[Word] = []
-        for new, old in zip(tail, self.open_tail, strict=False):
+        for new, old in zip(tail, self._tail, strict=False):
             if plain(new.text) != plain(old.text) or new.end_ms > heard_ms - _SAFE_MS:
                 break
             fresh.append(new)
         self.settled = (*self.settled, *fresh)
-        self.open_tail = tuple(tail[len(fresh) :])
+        self._tail = tuple(tail[len(fresh) :])
+        hidden = 0 if shown is None else max(0, len(words) - shown)
+        self.open_tail = self._tail[: max(0, len(self._tail) - hidden)]
         return tuple(fresh)
 
     def reset(self) -> None:
-        self.settled, self.open_tail, self._passed_over = (), (), False
+        self.settled, self.open_tail, self._tail, self._passed_over = (), (), (), False
 
     def _stopped_early(self, tail: Sequence[Word]) -> bool:
         if not self.open_tail:

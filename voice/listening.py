@@ -354,13 +354,14 @@ class SpeakerListener:
         if window.purpose == "tail":
             utterance.agreement.feed(self._unlooped(utterance, words, heard_ms), heard_ms)
             return [self._open(utterance, heard_ms, hypothesis.stamps)]
-        utterance.agreement.feed(self._showable(utterance, words, heard_ms), heard_ms, patient=True)
+        words = self._unlooped(utterance, words, heard_ms)
+        utterance.agreement.feed(words, heard_ms, shown=self._showable(utterance, words, heard_ms), patient=True)
         if window.purpose == "settle" and window.start_ms == self._sound.ms(self._sound.start) and utterance is self._current:
             self._trim(utterance, measured(words, window), heard_ms)
         return [self._open(utterance, heard_ms, hypothesis.stamps)]
 
-    def _showable(self, utterance: _Utterance, words: tuple[Word, ...], heard_ms: int) -> tuple[Word, ...]:
-        """The words of a partial up to the first that more sound may well change; what was shown is not hidden again."""
+    def _showable(self, utterance: _Utterance, words: tuple[Word, ...], heard_ms: int) -> int:
+        """How many words of a partial come before the first that more sound may well change; what was shown is not hidden again."""
         settings = self._settings
         shown = len(words) - len(utterance.agreement.behind_settled(words)) + len(utterance.agreement.open_tail)
         for at, word in enumerate(words):
@@ -369,9 +370,8 @@ class SpeakerListener:
             grows = at >= shown and word.end_ms > heard_ms - settings.grow_ms
             doubtful = at >= shown and word.end_ms > heard_ms - settings.doubt_ms and word.probability < settings.doubtful
             if near or grows or doubtful:
-                words = words[:at]
-                break
-        return self._unlooped(utterance, words, heard_ms)
+                return at
+        return len(words)
 
     def _unlooped(self, utterance: _Utterance, words: tuple[Word, ...], heard_ms: int) -> tuple[Word, ...]:
         """Without words near the end that only say once more what was said just before: in an unfinished sentence that is the

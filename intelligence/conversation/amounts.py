@@ -20,7 +20,7 @@ _COUNTED: Final = re.compile(
     re.I,
 )
 _NAMED: Final = re.compile(
-    r"\b(?:number|house number(?:'s| is)|(?:cell|phone)(?:'s| is| number is)|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
+    r"\b(?:number|house number(?:'s| is)|(?:cell|phone)(?:'s| is| number is)|(?:score|scores|fico|credit)(?:'?s| is| was)?(?: (?:at|of|like|around|about|a|is))*|(?:code|box|pin)(?: (?:for|to|on) the \w+)?(?: is|'s)?|county road|suite|apartment|apt|unit|route|highway|interstate|exit|room|in (?:19|20)|since|year|call me at|zip|built in|until|till|after|before|lot|bus|flight|chapter"
     r"|(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?: the)?|i'?m|he'?s|she'?s|turned?|age|(?:\d|\w+ty|\w+teen|hundred|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) by|address is|(?:lives?|located|house is|we(?:'re| are)|i'?m|place is) (?:over )?at)\s*$",
     re.I,
 )
@@ -43,7 +43,7 @@ _MONTHLY: Final = re.compile(
     r"^\s*(?:dollars\s*|bucks\s*)?(?:or so )?(?:a|per|each|every|/)\s*(?:month|mo)\b|^\s*(?:dollars )?(?:monthly|in rent)", re.I
 )
 _MONTHLY_BEFORE: Final = re.compile(
-    r"\b(?:monthly|payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}(?<! on )(?<! on a )(?<! be at )(?<! be for )$", re.I
+    r"\b(?:monthly|(?<!down )payments?|mortgage|rent|dues|a month)\b[^.?!]{0,40}(?<! on )(?<! on a )(?<! be at )(?<! be for )$", re.I
 )
 _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*)*$"
 _SAVED_AFTER: Final = re.compile(r"^\s*(?:saved|set aside|to put down|put away|down\b(?! (?:the|there|here))|for (?:the|a|our) down)", re.I)
@@ -53,7 +53,7 @@ _NOT_LESS: Final = re.compile(
     + r"|n't [^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT, re.I,
 )  # fmt: skip
 _NOT_MORE: Final = re.compile(
-    r"(?:\b(?:not|never|no|neither|nobody|nothing|none|cant|dont|wont|wouldnt)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
+    r"(?:\b(?:not|never|no|neither|nobody|nothing|none|cant|dont|wont|wouldnt|aint)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
     + _ABOUT,
     re.I,
 )
@@ -71,13 +71,14 @@ _IF_OVER: Final = re.compile(
     r"\bif (?:it'?s|it is|that'?s|it goes|it comes in|they'?re|you'?re|we go|it runs) (?:over|above|more than|past|north of)" + _ABOUT, re.I
 )
 _MIN_AFTER: Final = re.compile(
-    r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
+    r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|(?:rock )?bottom\b|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
     re.I,
 )
 # "Under six, don't even bring it to me": the least one takes
 _TOO_MUCH: Final = re.compile(r"\banything (?:\w+ ){0,2}(?:over|above|past|more than|north of)" + _ABOUT, re.I)
 _IS_TOO_MUCH: Final = re.compile(
-    r"^\s*(?:dollars\s*)?(?:is|'s|and) (?:just |really )?(?:a )?(?:no|too|out|robbery|crazy|off|not|more than|i'?m out|we'?re out)\b", re.I
+    r"^\s*(?:dollars\s*)?(?:is|'s|and) (?:just |really |my (?:wife|husband|wife'll|husband'll) )?(?:a )?(?:no|kill|would kill|will kill|have my|will have my|too|out|robbery|crazy|off|not|more than|i'?m out|we'?re out)\b",
+    re.I,
 )
 _NOT_FOUND: Final = re.compile(
     r"\b(?:found?|find|finding|seen?|see|touch|buy|much|exists?)\b[^.?!,]{0,25}\b(?:less than|below|under|lower than)" + _ABOUT, re.I
@@ -159,7 +160,10 @@ _DEALT: Final = re.compile(  # "we gave one oh five for it", "get me two fifteen
     r"|(?:i|we|he|she|they) (?:had|have)(?= [\w -]{3,24} in mind))" + _ABOUT,
     re.I,
 )
-_DEALT_AFTER: Final = re.compile(r"\s*(?:in mind|to start\b|(?:is crazy )?to put on the sign|(?:is |was |'s )?the number)\b", re.I)
+_DEALT_AFTER: Final = re.compile(
+    r"\s*(?:in mind|to start\b|(?:is crazy )?to put on the sign|(?:is |was |'s )?the number|[^.?!]{0,24}, that'?s what (?:we|i|they) (?:gave|paid|want))\b",
+    re.I,
+)
 _PAST_DEAL: Final = re.compile(r"\b(?:paid|gave|bought|built|got it|cost us|sold)\b", re.I)
 _RENT_TALK: Final = re.compile(r"\b(?:rent\w*|payments?|monthly|mortgages?|apartment|leases?|month|landlord|tenants?|maintenance)\b", re.I)
 # telephone numbers, an exchange under section 1031
@@ -168,6 +172,9 @@ _NO_AMOUNT: Final = re.compile(
     rf"\b{_DIGIT}(?:[ ,.-]+{_DIGIT}){{6,}}\b|(?<![\d$])\(?\d{{3}}\)?[ ,.-]{{1,2}}\d{{3}}[ ,.-]{{1,2}}\d{{4}}\b|\b(?:ten[ -]thirty[ -]one|10[ -]31|1031)\b",
     re.I,
 )
+_RENT_BEFORE: Final = re.compile(r"\b(?:over|under|at|pay|paying)\s*$", re.I)
+_LISTS: Final = re.compile(r"\blist(?:ed|ing)?(?: it| this)? (?:at|for)\s*$", re.I)  # "list it at five"
+_PAYING: Final = re.compile(r"\bpay(?:ing|s)?(?: us| them| about| around| like| over| almost| nearly)*\s*$", re.I)  # "we're paying 1450"
 _SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
 _BARE_WORDS: Final = 4
 _LEAST_PRICE: Final = 20_000  # dollars; what is less buys no home
@@ -252,19 +259,10 @@ def _joined(text: str, first: Number, second: Number) -> bool:
     before = text[max(0, first.start - 30) : first.start].lower()
     if _WENT_FROM.search(before):
         return False  # "insurance went from 1,900 to 4,100"
-    big = first.form == second.form == "scaled" and 900_000 <= first.value < second.value <= first.value * 1.3
-    if big and re.fullmatch(r",?\s*(?:or |maybe |or maybe )?", between):
-        return True  # "a million two, a million three"
-    near = first.value >= 1000 and first.value < second.value <= first.value * 1.35
-    if near and _MONTHLY.match(text[second.end :]) and re.fullmatch(r",\s*(?:or |maybe )?", between):
-        return True  # "eighteen hundred, two thousand a month"
-    if (
-        first.form == "plain"
-        and second.form == "part"
-        and 2 <= first.value < second.value < first.value + 1
-        and re.fullmatch(r",\s*(?:maybe )?", between)
+    if re.fullmatch(r",?\s*(?:or |maybe |or maybe )?", between) and _side_by_side(
+        first, second, monthly=_MONTHLY.match(text[second.end :]) is not None
     ):
-        return True  # "seven, seven and a quarter"
+        return True
     if re.fullmatch(
         r",?\s*(?:dollars )?(?:(?:a|per) month)?,?\s*(?:to|-|–|or|maybe|or maybe)\s*,?(?:maybe |like |even |say )?\$?", between
     ):
@@ -277,6 +275,21 @@ def _joined(text: str, first: Number, second: Number) -> bool:
         return True  # "six and a half, six seventy-five"
     close = 100 < first.value < second.value <= first.value * 1.3 and first.form == "plain"  # "four fifty four seventy five"
     return close or first.value in (second.value // 100, second.value // 50 * 50 - 50)
+
+
+def _side_by_side(first: Number, second: Number, *, monthly: bool) -> bool:
+    """Two numbers with hardly a comma between them as the bounds of one amount."""
+    one, two = first.value, second.value
+    near = one < two <= one * 1.35
+    if (first.form, second.form) == ("scaled", "scaled"):
+        return near and (one >= 900_000 or (monthly and one >= 1000))  # "a million two, a million three"
+    if (first.form, second.form) == ("point", "point"):
+        return near and one > 1  # "one point two, one point three"
+    if (first.form, second.form) == ("plain", "part"):
+        return 2 <= one < two < one + 1  # "seven, seven and a quarter"
+    if first.form == "plain" and 10 <= one < 100 and two % 100 == 0 and two < 10_000:
+        return one * 100 < two <= one * 130  # "sixteen, seventeen hundred a month"
+    return near and one >= 1000 and monthly  # "eighteen hundred, two thousand a month"
 
 
 def _range(text: str, first: Number, second: Number) -> Amount | None:
@@ -384,6 +397,7 @@ def _dollars(text: str, number: Number, near: Number | None = None) -> int | Non
         and text[number.start].isdigit()
         and not monthly
         and not _MONTHLY_BEFORE.search(before)
+        and not (_RENT_TALK.search(text) and _RENT_BEFORE.search(before))
     ):
         return None  # a year
     if value < 2_000 and _DUES.search(before):
@@ -429,7 +443,7 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
     dealt = any(
         (_MAX_AFTER.match(after), _MIN_AFTER.match(after), _SOLD_FOR.match(after), _DEALT_AFTER.match(after), _DEALT.search(before))
     )
-    rent = 1000 <= value <= 9999 and value == int(value) and _RENT_TALK.search(text) is not None
+    rent = 1000 <= value <= 9999 and value == int(value) and (_RENT_TALK.search(text) is not None or _PAYING.search(before) is not None)
     clock = value % 100 in (15, 30, 45) and 100 <= value <= 1259
     if (
         near is None
@@ -465,7 +479,11 @@ def _bare(text: str, number: Number, before: str, after: str, near: Number | Non
         return round(value * 1000)
     if 2000 < value < 20_000 and value == int(value) and _STRONG.search(text):
         return round(value)
-    if number.form == "plain" and 2 <= value <= 9 and re.match(r"\s*(?:even|flat)\b", after, re.I):
+    if (
+        number.form == "plain"
+        and 2 <= value <= 9
+        and (re.match(r"\s*(?:even|flat)\b", after, re.I) or (_LISTS.search(before) and _ENDS.match(after)))
+    ):
         return round(value * 100_000)
     if 2 <= value <= 9 and _PAID.search(before) and re.match(r"\s*for (?:it|this|that|the|ours|mine|theirs)\b", after, re.I):
         return round(value * 100_000)

@@ -55,6 +55,7 @@ _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"halloween", 10, 31),
     (r"tax (?:season|day|time)|taxes are due", 4, 15),
     (r"valentine'?s(?: day)?", 2, 14),
+    (r"(?:deer|hunting) season", 11, 30), (r"(?:the )?harvest", 10, 31),
     (r"(?:saint|st\.?) patrick'?s(?: day)?", 3, 17),
     (r"spring break", 3, 15),
     (r"cinco de mayo", 5, 5),
@@ -67,7 +68,7 @@ _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?<=weekend of )the (?:fourth|4th)(?! of)|(?<=day after )the (?:fourth|4th)(?! of)|(?<=week after )the (?:fourth|4th)(?! of)|(?<=weekend after )the (?:fourth|4th)(?! of)|(?<=before )the fourth(?=\s*(?:$|[.,?!]))", 7, 4),
 )  # fmt: skip
 _MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month from 0 (-1: the last)
-    ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2),
+    ("(?:the )?(?:kentucky )?derby", 5, 5, 0), ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2),
     ("(?:mlk|martin luther king)", 1, 0, 2), (r"presidents?'?s? day", 2, 0, 2), ("columbus day", 10, 0, 1), ("the super bowl", 2, 6, 1),
 )  # fmt: skip
 _QUALIFIED: Final = {"ear": (1, 10), "beg": (1, 10), "sta": (1, 10), "mid": (10, 20), "lat": (20, 31), "end": (25, 31)}  # days of a month
@@ -76,15 +77,18 @@ _YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: an
 # what lies behind or comes round every year: "last summer", "since, what, January", "back in May", "Mom passed in October"
 _DID: Final = r"(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced|passed(?: away)?|died|fell|lost|retired|divorced|started|began|broke|hit|paid|refinanced|inherited|expired|r[au]n out|came (?:off|up|out|home)|signed|happened|quit|hired|filed|opened|dropped|reduced|(?:had|got) (?:\w+ ){1,3}(?:done|redone|replaced|painted|put in))"
 _BEHIND: Final = re.compile(
-    r"\b(?:(?<!one )last|past|since(?:,? (?:what|like|about|around|maybe|uh|um|sometime in),?)*|every|each|back in|back around|born (?:in|on))(?: the)?\s+$",
+    r"\b(?:(?<!one )last|past|all|since(?:,? (?:what|like|about|around|maybe|uh|um|sometime in),?)*|every|each|back in|back around|born (?:in|on))(?: the)?\s+$",
     re.I,
 )
-_HAPPENED: Final = re.compile(rf"\b{_DID}(?: [\w']+){{0,3}} (?:back )?(?:in|on)(?:,? (?:what|like|about|around),?)*(?: the)?\s+$", re.I)
+_HAPPENED: Final = re.compile(
+    rf"\b{_DID}(?: [\w']+){{0,3}} (?:back )?(?:in|on|at|around)(?:,? (?:what|like|about|around),?)*(?: the)?\s+$", re.I
+)
 # "we want it sold in June", "could have it closed by then", "if he started in May": wished or supposed, not behind
 _WISHED: Final = re.compile(
     r"\b(?:want\w*|need\w*|have|has|had|get|gets|getting|be|being|to|like|love|hop\w+|if|say|suppose|once|when|until|till|before|after|could|would|will|should|might|'d|'ll)\b[^.?!,;]{0,30}$",
     re.I,
 )
+_OF_LAST_YEAR: Final = re.compile(r",?\s*(?:of )?last year\b", re.I)
 _SUPPOSED: Final = re.compile(
     r"\b(?:if|say|suppose|not|n't)\b[^.?!,]{0,30}$|\b(?:no(?:t|thing)?|never|n't) (?:\w+ ){0,4}past (?:the )?$", re.I
 )
@@ -123,7 +127,7 @@ def spots_in(text: str, today: date) -> list[Spot]:
         _weekdays,
         _near,
     )
-    found = [spot for reader in readers for spot in reader(text, today) if not _behind(text[: spot.start])]
+    found = [s for reader in readers for s in reader(text, today) if not (_behind(text[: s.start]) or _OF_LAST_YEAR.match(text[s.end :]))]
     kept: list[Spot] = []
     for spot in sorted(found, key=lambda s: s.start - s.end):
         if all(spot.end <= other.start or spot.start >= other.end for other in kept):
@@ -431,7 +435,7 @@ def _quarters(text: str, today: date) -> Iterator[Spot]:
 
 
 def _years(text: str, today: date) -> Iterator[Spot]:
-    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends)|(?:the )?year's (?:out|over))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next year(?!'s)|this year))|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before ))(20[2-4]\d|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
+    pattern = r"\b(?:(the )?((?:end of (?:the|this|next)(?: calendar)? year|(?:the )?year'?s? (?:is out|is over|ends)|(?:the )?year's (?:out|over))|(?:the )?(?:calendar )?year(?:'s)?[- ]end)|((?:early |late |later |sometime |middle of |beginning of |start of |first thing )?(?:in )?(?:next year(?!'s)|this year))|(?:(?<=in )|(?<=until )|(?<=till )|(?<=til )|(?<=before )|(?<=maybe )(?=20)|(?<=probably )(?=20)|(?<=around )(?=20)|(?<=sometime )(?=20))(20[2-4]\d(?! (?:sq|feet|foot))|two thousand(?: and)? (?:twenty|thirty)[- ]?\w*|twenty (?:twenty|thirty)(?:[- ]?(?:six|seven|eight|nine|one|two|three|four|five))?))\b"
     for match in re.finditer(pattern, text, re.I):
         phrase = match.group().lower()
         if (

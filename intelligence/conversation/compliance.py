@@ -84,6 +84,8 @@ class ComplianceDetector:
         margins = margins_in(reading)
         found = []
         for column, label in enumerate(self._head.labels):
+            if margins and margins[label] < _LAWFUL:
+                continue  # a turn that is some slip is not every slip that one of its sentences sounds like
             best = int(np.argmax(table[:, column] - bars[:, column]))
             confidence, threshold = float(table[best, column]), float(bars[best, column])
             rule: Rule | None = None

@@ -35,6 +35,7 @@ _LISTENS: Final = re.compile(
 )
 _READ_BAR: Final = 0.1  # a price or a date weeks ahead that was read is one, unless the head is sure that it is not
 _NEAR_DAYS: Final = 14  # what lies nearer is more often a time to meet than the time of the move
+_BY: Final = re.compile(r"(?:by|before|no later than|within)\b", re.I)
 _AGENT_KINDS: Final = ("agent", "realtor", "broker", "license", "real estate")
 _NO_DATE: Final = date(2000, 1, 1)  # spans can be counted without knowing the day of the call; such values are left out
 
@@ -136,9 +137,14 @@ def _read(label: str, values: Sequence[Values]) -> bool:
         case "price_named":
             return any(v.amounts for v in values)
         case "timeframe_named":
-            return any(f.latest_days is None or f.latest_days >= _NEAR_DAYS for v in values for f in v.timeframes)
+            return any(f.latest_days is None or f.latest_days >= _NEAR_DAYS or _is_deadline(f) for v in values for f in v.timeframes)
         case _:
             return False
+
+
+def _is_deadline(frame: Timeframe) -> bool:
+    """ "By Saturday": what is near and the last day of something is seldom a time to meet."""
+    return frame.earliest_days == 0 and bool(frame.latest_days) and _BY.match(frame.quote) is not None
 
 
 def _amount(amount: Amount, turn: Turn) -> Mapping[str, Json]:

@@ -14,7 +14,7 @@ UNIT_DAYS: Final = {"day": 1.0, "week": 7.0, "fortnight": 14.0, "month": 30.0, "
 _VAGUE: Final = {"couple": 2.0, "few": 3.0, "several": 4.0, "half": 0.5, "a": 1.0, "an": 1.0}
 _SPAN: Final = re.compile(
     rf"\b(?:(in|within|inside of|inside|under|over|for|about|another|at least|more than|less than|no more than|no longer than|g[ia]ves? (?:it|us|me|him|her|them)|next|after)\s+)?(?:the\s+)?(next\s+|coming\s+)?(?:(?:about|maybe|like|probably|another|at least|roughly|say)\s+)*"
-    rf"({COUNT})(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?({COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
+    rf"({COUNT})(?:(?:\s*(?:to|or|-|–|maybe|,)\s*(?:maybe |even )?|\s+(?=(?:two|three|four|five|six|seven|eight|nine|ten) (?:day|week|month|year)))({COUNT}))?[\s-]+(?:more\s+)?(and a half\s+)?(days?|weeks?|fortnight|months?|years?)\b'?(\s+and a half|\s+or two|\s+or three)?"
     rf"((?:\s+|,\s*(?=tops|max|at (?:the )?most|or less|or sooner|or so|give or take|minimum))(?:from (?:now|today)|time\b|close|closing|escrow|left (?:on|in|with)|out(?: from)?|away|or so|give or take|tops|max|at (?:the )?most|or less|or sooner|timeline|time frame|down the road|minimum|to (?:move|close|decide|find|get|go|sell|pack)|(?:they|he|she|the judge|the landlord) gave (?:us|me)))?",
     re.I,
 )
@@ -55,19 +55,23 @@ _AT_MOST: Final = re.compile(
 )
 _AS_LITTLE: Final = re.compile(r"\b(?:in )?as (?:little|few|soon|early) as $", re.I)
 _AND_HALF_AGAIN: Final = re.compile(
-    r"\b(?:in |within |about |like )?(?:an? |one )?(year|month|week)(?:,| or| to|,? maybe)* (?:an? |maybe an? |even an? )?\1 and a half\b(?: out| away| or so| from now)?",
+    r"\b(?:in |within |about |like )?(?:an? |one )?(year|month|week)(?:,| or| to|,? maybe)* (?:an? |maybe an? |even an? )?\1 and (?:a )?half\b(?: out| away| or so| from now)?",
     re.I,
 )
 _OR_TWO: Final = re.compile(
     r"\b(?:in |within |about |like )?(?:an?|one) (year|month|week)(?:,| or| to|,? maybe)* (two|three) \1s\b(?: out| away| or so| from now)?",
     re.I,
 )
+_TWO_UNITS: Final = re.compile(rf"\b({COUNT}) (day|week|month)s? to ({COUNT}) (week|month|year)s?\b", re.I)
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
 _JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
 _OR_MAYBE: Final = re.compile(r"^(?:maybe|or)\b", re.I)  # "A year out. Maybe a year and a half."
 _SAY: Final = re.compile(
     r"\b(?:i'?d (?:say|guess|think)|figure|call it|realistically|best case|worst case|more like)(?: about| around| like)?,?\s*$", re.I
 )
+_STOP: Final = re.compile(r"[.?!](?=\s|$)")
+_FEW_WORDS: Final = 6
+_SPENT: Final = re.compile(r"\s*(?:at|in|with|on|of) (?!me|you|it)", re.I)  # "Thirty-one years at the mill."
 _HOLDS: Final = re.compile(r"\b(?:good|locked|valid|approved|holds?|held)(?: in)? $", re.I)  # "the rate is good for sixty days"
 
 
@@ -84,7 +88,14 @@ class Timeframe:
 
 def spans_in(text: str) -> list[Timeframe]:
     """Every span in the text, in order; some may overlap."""
-    return [*_merged(text, list(_spans(text))), *_and_half_again(text)]
+    return [*_merged(text, list(_spans(text))), *_and_half_again(text), *_between_units(text)]
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    """The sentence is hardly more than the span: "Oh... couple of months?"."""
+    begin = max((m.end() for m in _STOP.finditer(text, 0, match.start())), default=0)
+    end = next((m.start() for m in _STOP.finditer(text, match.end())), len(text))
+    return len(text[begin:end].split()) <= _FEW_WORDS and not _SPENT.match(text[match.end() :])
 
 
 def counted(said: str) -> float:
@@ -135,7 +146,7 @@ def _spans(text: str) -> Iterator[Timeframe]:
             or _SAY.search(text[: match.start(3)])
             or _OR_MORE.match(behind)
             or _AT_MOST.match(behind)
-        ) and (alone or (not _AHEAD.search(text) and len(text.split()) > 6)):
+        ) and (alone or (not _AHEAD.search(text) and not _stands_alone(text, match))):
             continue
         days = UNIT_DAYS[match[6].lower().rstrip("s")]
         low = (counted(low_word) + (0.5 if half or ("half" in more and not high_word) else 0.0)) * days
@@ -190,6 +201,14 @@ def _merged(text: str, spans: list[Timeframe]) -> Iterator[Timeframe]:
         else:
             yield one
             index += 1
+
+
+def _between_units(text: str) -> Iterator[Timeframe]:
+    """ "Six months to a year": two units with "to" between them are a stretch of their own."""
+    for match in _TWO_UNITS.finditer(text):
+        low, high = counted(match[1]) * UNIT_DAYS[match[2].lower()], counted(match[3]) * UNIT_DAYS[match[4].lower()]
+        if low < high and not _PAST.search(text[: match.start()]) and not _NOT_AHEAD.match(text[match.end() :]):
+            yield Timeframe(round(low), round(high), match.group(), match.start(), match.end())
 
 
 def _and_half_again(text: str) -> Iterator[Timeframe]:

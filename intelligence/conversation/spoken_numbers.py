@@ -61,6 +61,7 @@ _ISH: Final = re.compile(
 )
 _SPELT: Final = {"for": "fou", "to": "tw", "too": "two"}
 _SINGLE: Final = frozenset({*UNITS, "oh", "zero"})
+_SINGLE_WORDS: Final = dict.fromkeys(_SINGLE, 0)
 _JOINS: Final = re.compile(r"[\s-]*")
 _PHONE: Final = 5  # so many single digits in a row are a telephone number, not a price
 
@@ -174,14 +175,17 @@ def _run(words: _Words) -> _Read:
     word = words.word()
     if word[:1].isdigit() or word[:1] == "$":
         return _written(words)
+    if word == "buck" and words.word(1) in {**TENS, **TEENS}:
+        return _scaled(words, _hundreds(words, 1), "plain")  # "a buck ninety"
     if word == "thousand" and words.at and words.tokens[words.at - 1].group().lower() in ("extra", "another"):
         words.at += 1
         return 1000.0, "scaled", 0
     if word == "a" and words.word(1) in ("cool", "whole", "full") and words.word(2) == "million":
         words.at += 2
         return _scaled(words, 1.0, "plain")
-    if word == "a" and words.word(1) in ("million", "hundred", "thousand"):
-        words.at += 1
+    bare = word == "hundred" and words.word(1) in {**TENS, **TEENS}  # "a hundred fifty, hundred sixty"
+    if bare or (word == "a" and words.word(1) in ("million", "hundred", "thousand")):
+        words.at += not bare
         value: float | None = 1.0 if words.word() != "hundred" else _hundreds(words, 1)
     else:
         value = _group(words)
@@ -267,6 +271,17 @@ def _group(words: _Words) -> float | None:
 def _from_unit(words: _Words) -> float:
     value = float(UNITS[words.word()])
     words.at += 1
+    digit, last = (UNITS.get(w, 0 if w in ("oh", "zero") else None) for w in words.words(2))
+    if (
+        digit is not None
+        and last is not None
+        and words.word(2) not in {**_SINGLE_WORDS, **TENS, **TEENS, **_SCALES, "hundred": 100, "point": 0}
+    ):
+        words.at += 2
+        return value * 100 + digit * 10 + last  # "two nine five"
+    if re.fullmatch(r"[1-9][05]", words.word()) and words.word(1) not in ("year", "day", "minute", "month", "percent"):
+        words.at += 1
+        return value * 100 + int(words.tokens[words.at - 1].group())  # "three 15"
     if words.word() == "hundred":
         return _hundreds(words, int(value))
     if words.word() in ("oh", "o", "zero") and words.word(1) in UNITS:
@@ -352,6 +367,15 @@ def _written(words: _Words) -> _Read:
     if value < 1000 and words.word() == "000":
         words.at += 1
         return value * 1000, "scaled", 0  # "700 000"
+    hundreds = re.fullmatch(r"[1-9]00|950|999", words.word())
+    if (
+        100 <= value < 1000
+        and hundreds
+        and match.group().isdigit()
+        and (value % 10 in (4, 9) or not value < int(hundreds[0]) < value * 1.4)
+    ):
+        words.at += 1
+        return value * 1000 + int(words.tokens[words.at - 1].group()), "scaled", 0  # "214 900"
     if 100 <= value < 1000 and value == int(value) and value % 10 in (4, 9) and words.word() in ("5", "9"):
         words.at += 1
         return value * 1000 + 100 * int(words.tokens[words.at - 1].group()), "scaled", 0  # "289 9"

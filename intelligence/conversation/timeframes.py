@@ -19,7 +19,8 @@ _GAP: Final = (
     + r"\s+(?:(?:the|about|like|maybe|say|around|probably|sometime in|our lease is up|my lease is up|the lease is up|we get to|at|in)\s+)*$"
 )
 _BEFORE: Final = re.compile(
-    rf"\b(before|prior to|ahead of|by(?: the time)?|no later than|in time for|not (?:later|any later) than|latest by){_GAP}", re.I
+    rf"\b(before|prior to|ahead of|(?<!come )(?<!swing )(?<!stop )(?<!drop )(?<!coming )(?<!came )by(?: the time)?|no later than|in time for|not (?:later|any later) than|latest by){_GAP}",
+    re.I,
 )
 # "before it runs out October tenth": what happens on that day comes first.
 _BEFORE_IT: Final = re.compile(
@@ -89,11 +90,14 @@ _CLOSER: Final = re.compile(  # "in March, maybe the second half of March"
 )
 _NAMED_DAY: Final = re.compile(rf"\b(?:{'|'.join((*MONTHS, *DAYS))}|today|tomorrow|\d)", re.I)
 _WITHIN: Final = re.compile(r"\b(?:within|inside)(?: of)? (?:about )?$", re.I)
+_MIDDLE: Final = re.compile(r"(?:the )?mid", re.I)
 _AND: Final = re.compile(r"[\s,]+(?:and|but|or|though|so)?(?: [\w']+){0,6}\s*", re.I)
 _END: Final = re.compile(r"(?:the )?end\b|.*'s end$", re.I)
 _BY: Final = re.compile(r"\b(?:by|before|no later than|not later than)(?: about| maybe)? $", re.I)
-_EITHER: Final = re.compile(r"\s*(?:,|to|-|–|through|,? ?or(?: maybe| even)?|,? ?maybe|,? or)\s*(?:early |late |the )?(?:in )?")
-_FILLER: Final = re.compile(r",?\s\b(?:um+|uh+|uhm+|er+)\b,?(?=\s)|,\s+(?:oh|say|like|what),(?=\s)", re.I)
+_EITHER: Final = re.compile(
+    r"\s*(?:,|to|-|–|through|,? ?or(?: maybe| even)?|,? ?maybe|,? or|,? even|,? or even)\s*(?:early |late |the )?(?:in )?"
+)
+_FILLER: Final = re.compile(r",?\s\b(?:um+|uh+|uhm+|er+|mm+|hm+)\b,?(?=\s)|,\s+(?:oh|say|like|what),(?=\s)", re.I)
 # "in the house buy the end of June": a recogniser's "by"
 _BUY: Final = re.compile(
     r"(?<!\bto )(?<!\bwe )(?<!\bi )(?<!'d )(?<!\bwould )(?<!\bcould )(?<!\bcan )(?<!\bwill )(?<!\bor )\bbuy(?= (?:bye? )?(?:(?:the )?(?:end|middle|first|beginning|start) of|then\b))",
@@ -305,6 +309,8 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         its_end = _END.match(text[spot.start : spot.end]) is not None
         by_its_end = lead[1].lower() not in ("before", "prior to", "ahead of") and not spot.whole
         low, high = 0, last if its_end or by_its_end else first
+        if by_its_end and _MIDDLE.match(text[spot.start :]):
+            high = first + (last - first) // 2
     elif _REPORTS.search(before) is not None or _BEFORE_IT.search(before) is not None or _RUNS_OUT.search(before) is not None:
         low, high = 0, last
     start = spot.start if lead is None else max(0, spot.start - 70) + lead.start()

@@ -239,6 +239,22 @@ _SAID = (
     ("I put sixty in the kitchen", [(60_000, 60_000, None)]),
     ("two thousand eighty is what we pay now", [(2_080, 2_080, None)]),
     ("between us we've got for forty", [(440_000, 440_000, None)]),
+    ("she wants it listed at 214 900", [(214_900, 214_900, "asking")]),
+    ("i'm thinking it's like 340 350", [(340_000, 350_000, None)]),
+    ("Three hundred, bottom, and that's with me leaving the mower", [(300_000, None, None)]),
+    ("right now we're paying 1450 for a two bedroom", [(1_450, 1_450, None)]),
+    ("we put in three 15 and lost that one too", [(315_000, 315_000, "offer")]),
+    ("a little rental, a hundred fifty, hundred sixty tops", [(150_000, 160_000, None)]),
+    ("Two-fifteen back in twenty-nineteen, that's what we gave for it", [(215_000, 215_000, None)]),
+    ("One point two, one point three, in that area", [(1_200_000, 1_300_000, None)]),
+    ("Anything north of two seventy-five and my wife'll have my head", [(None, 275_000, None)]),
+    ("Anything over one-thirty and nobody's going to fuss", [(130_000, None, None)]),
+    ("Two-nine-five. Put it on there at that.", [(295_000, 295_000, None)]),
+    ("Sixteen, seventeen hundred a month", [(1_600, 1_700, "payment")]),
+    ("A buck ninety, a buck ninety-five tops.", [(190_000, 190_000, None), (None, 195_000, None)]),
+    ("He says list it at five, she says five and a quarter", [(500_000, 500_000, "asking"), (525_000, 525_000, None)]),
+    ("forty for the down payment and then we'd be shopping up to about four-ten", [(40_000, 40_000, None), (None, 410_000, "budget")]),
+    ("my payment right now is 1640 and I ain't trying to go over 2000", [(1_640, 1_640, "payment"), (None, 2_000, None)]),
 )
 _NO_MONEY = (
     "We had the tile put in, what, two thousand nineteen?",
@@ -307,6 +323,9 @@ _NO_MONEY = (
     "The lot's a hundred by two-fifty, give or take the ditch.",
     "It's 1420 Birch, the one with the green shutters.",
     "we had a pair of owls in that oak in ninety eight and they came back",
+    "My credit score's seven forty, if that helps.",
+    "the code for the gate is three eight five and then the pound key",
+    "It's County Road 320, the mailbox is knocked over.",
 )
 
 

@@ -13,10 +13,10 @@ from intelligence.conversation.moments import MomentDetector
 from intelligence.conversation.objections import ObjectionDetector
 from intelligence.conversation.protected import ProtectedQuestionDetector
 from intelligence.conversation.stages import STAGES, StageTracker
-from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, sentences_of
+from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, sentences_of, texts_with_pairs
 from voice.models.onnx import SentenceVectors
 from voice.models.trained import TrainedVectors, trained_vectors
-from voice.models.weights import MINILM, MOMENTS, WeightsRefused, files_of
+from voice.models.weights import COMPLIANCE, MINILM, MOMENTS, WeightsRefused, files_of
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,20 @@ def test_lawful_words_that_sound_like_a_slip_are_none(vectors: SentenceVectors, 
     said = "I guarantee you we'll get the three eighty-nine, no question."
     slip = judged(vectors, whole, "And what do you think it sells for?", said, speaker="agent")
     assert "guarantee" in {f.label for f in slip}
+
+
+def test_a_slip_is_told_by_its_own_name_only(vectors: SentenceVectors, whole: TrainedVectors) -> None:
+    """One sentence of a turn that is a slip sounds, alone, like another one; in its context the turn is the one that it is."""
+    text = (
+        "It's arithmetic. Look, I'm the listing agent on it too. And between us, she has a balloon payment due in January. She'd take 390."
+    )
+    sentences, second = sentences_of(text), trained_vectors(COMPLIANCE, folder=None, cache=Path("none"))
+    both = texts_with_pairs(sentences)
+    opinions = dict(zip(both, second.embed(both), strict=True))
+    alone = Reading(Turn("agent", text), sentences, vectors.embed(list(sentences)), opinions)
+    assert "fee_fixing" in {f.label for f in ComplianceDetector().feed(alone, Conversation())}
+    behind = dataclasses.replace(alone, in_context=whole.embed([("370, more or less. I know that sounds rude.", text)])[0])
+    assert [f.label for f in ComplianceDetector().feed(behind, Conversation())] == ["dual_agency"]
 
 
 @pytest.mark.parametrize(

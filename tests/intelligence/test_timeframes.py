@@ -307,6 +307,18 @@ _SAID = (
     ("next April, when the lease is up", [(395, 424)]),
     ("list it the Monday after the Fourth", [(126, 126)]),
     ("out of Jersey before the year ends", [(0, 304)]),
+    ("six months to a year we're just kind of sniffing around at this point", [(180, 365)]),
+    ("four five months something like that depends on the VA", [(120, 150)]),
+    ("couple three weeks and I'll have it cleaned out enough for pictures", [(14, 21)]),
+    ("Oh... couple of months? We've got calving to get through first.", [(60, 60)]),
+    ("june july even august is fine with us", [(91, 182)]),
+    ("Within the next, mm, sixty days?", [(0, 60)]),
+    ("no rush really maybe 2028 whenever I'm out of the navy", [(670, 1035)]),
+    ("in the memory care by the middle of next month", [(0, 44)]),
+    ("not till after derby", [(60, None)]),
+    ("After deer season I'll think about it", [(273, None)]),
+    ("maybe a year maybe a year and half, it depends on my mom's hip", [(365, 548)]),
+    ("come by Thursday, I'm home after three", [(3, 3)]),
 )
 _NO_TIME = (
     "we've lived here for ten years",
@@ -343,6 +355,9 @@ _NO_TIME = (
     "I'd want to stay in it a couple months after we close",
     "dropped to 599 in January and nobody came",
     "he had the hip done in November",
+    "we had it for sale in May of last year and it did not sell",
+    "it just sat there all summer",
+    "Thirty-one years at the mill.",
 )
 
 

@@ -47,6 +47,16 @@ def test_a_word_at_the_end_of_the_sound_stays_open() -> None:
     assert texts(agreement.settled) == "we go"
 
 
+def test_a_word_held_back_from_the_screen_settles_with_the_next_pass_that_hears_it() -> None:
+    """What one pass heard and did not show counts as its reading: the next one that agrees settles it."""
+    agreement = Agreement()
+    agreement.feed(words("we like the house"), 5000, shown=2)
+    assert texts(agreement.open_tail) == "we like"
+    agreement.feed(words("we like the house a lot"), 5000, shown=5)
+    assert texts(agreement.settled) == "we like the house"
+    assert texts(agreement.open_tail) == "a"
+
+
 def test_settled_words_stay_when_a_later_pass_reads_them_otherwise() -> None:
     """What was settled is not changed by another partial."""
     agreement = Agreement()
