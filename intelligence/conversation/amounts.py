@@ -8,7 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from intelligence.conversation.spoken_numbers import Number, numbers_in
+from intelligence.conversation.calendar_words import DAYS, MONTHS
+from intelligence.conversation.spoken_numbers import SINGLE, Number, numbers_in
+from intelligence.conversation.turns import words_around
 
 Role: TypeAlias = Literal["budget", "asking", "offer", "payment"]
 
@@ -74,7 +76,7 @@ _MIN_AFTER: Final = re.compile(
     r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|(?:rock )?bottom\b|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",
     re.I,
 )
-# "Under six, don't even bring it to me": the least one takes
+# "Anything past 650 is robbery": the most one pays; "not a single thing under three hundred": that is sought in vain
 _TOO_MUCH: Final = re.compile(r"\banything (?:\w+ ){0,2}(?:over|above|past|more than|north of)" + _ABOUT, re.I)
 _IS_TOO_MUCH: Final = re.compile(
     r"^\s*(?:dollars\s*)?(?:is|'s|and) (?:just |really |my (?:wife|husband|wife'll|husband'll) )?(?:a )?(?:no|kill|would kill|will kill|have my|will have my|too|out|robbery|crazy|off|not|more than|i'?m out|we'?re out)\b",
@@ -83,6 +85,7 @@ _IS_TOO_MUCH: Final = re.compile(
 _NOT_FOUND: Final = re.compile(
     r"\b(?:found?|find|finding|seen?|see|touch|buy|much|exists?)\b[^.?!,]{0,25}\b(?:less than|below|under|lower than)" + _ABOUT, re.I
 )
+# "Under six, don't even bring it to me": the least one takes
 _UNDER: Final = re.compile(
     r"(?:^|[.?!;,]\s*|\b(?:anything|offers?|bring me|if (?:it'?s|they come in|it comes in)) )(?:under|below|less than)" + _ABOUT, re.I
 )
@@ -142,7 +145,7 @@ _ODD: Final = re.compile(
 _PUT: Final = re.compile(r"\b(?:put|sank|stuck|poured)(?: about| like| another)?\s*$", re.I)
 _INTO_IT: Final = re.compile(r"\s*in(?:to)? (?:the|it|that|this|a new)\b", re.I)
 _STREET_NAME: Final = re.compile(
-    r"\s+(?:[NSEW]\.? |North |South |East |West )?(?!Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|January|February|March|April|May|June|July|August|September|October|November|December|I\b|Max|Tops|Firm|Cash)[A-Z][a-z]{2,}"
+    rf"\s+(?:[NSEW]\.? |North |South |East |West )?(?!{'|'.join(name.capitalize() for name in (*DAYS, *MONTHS))}|I\b|Max|Tops|Firm|Cash)[A-Z][a-z]{{2,}}"
 )
 _OF_MINE: Final = re.compile(r"\b(?:my|our|his|her|their|a|the)\s*$", re.I)
 _PER_ACRE: Final = re.compile(r"\s*an? acre\b", re.I)
@@ -167,7 +170,7 @@ _DEALT_AFTER: Final = re.compile(
 _PAST_DEAL: Final = re.compile(r"\b(?:paid|gave|bought|built|got it|cost us|sold)\b", re.I)
 _RENT_TALK: Final = re.compile(r"\b(?:rent\w*|payments?|monthly|mortgages?|apartment|leases?|month|landlord|tenants?|maintenance)\b", re.I)
 # telephone numbers, an exchange under section 1031
-_DIGIT: Final = r"(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)"
+_DIGIT: Final = rf"(?:{'|'.join(sorted(SINGLE))})"
 _NO_AMOUNT: Final = re.compile(
     rf"\b{_DIGIT}(?:[ ,.-]+{_DIGIT}){{6,}}\b|(?<![\d$])\(?\d{{3}}\)?[ ,.-]{{1,2}}\d{{3}}[ ,.-]{{1,2}}\d{{4}}\b|\b(?:ten[ -]thirty[ -]one|10[ -]31|1031)\b",
     re.I,
@@ -175,7 +178,6 @@ _NO_AMOUNT: Final = re.compile(
 _RENT_BEFORE: Final = re.compile(r"\b(?:over|under|at|pay|paying)\s*$", re.I)
 _LISTS: Final = re.compile(r"\blist(?:ed|ing)?(?: it| this)? (?:at|for)\s*$", re.I)  # "list it at five"
 _PAYING: Final = re.compile(r"\bpay(?:ing|s)?(?: us| them| about| around| like| over| almost| nearly)*\s*$", re.I)  # "we're paying 1450"
-_SENTENCE: Final = re.compile(r"[.?!](?=\s|$)")
 _BARE_WORDS: Final = 4
 _LEAST_PRICE: Final = 20_000  # dollars; what is less buys no home
 _CLAUSE: Final = re.compile(r"[.?!;]|,(?!\d)|\b(?:but|while|though|and (?:they|we|then|he|she|i))\b", re.I)
@@ -370,9 +372,8 @@ def _role(text: str, start: int, end: int, low: int | None, high: int | None) ->
 def _around(text: str, start: int, end: int) -> tuple[int, int]:
     """Where else the words may stand that say what an amount is for: its own sentence, and beyond it when that is hardly more than the amount."""
     begin, stop = max(0, start - 70), min(len(text), end + 50)
-    first = max((m.end() for m in _SENTENCE.finditer(text, 0, start)), default=0)
-    last = min((m.start() for m in _SENTENCE.finditer(text, end)), default=len(text))
-    return (begin, stop) if len(text[first:last].split()) <= _BARE_WORDS else (max(begin, first), min(stop, last))
+    first, last, words = words_around(text, start, end)
+    return (begin, stop) if words <= _BARE_WORDS else (max(begin, first), min(stop, last))
 
 
 def _dollars(text: str, number: Number, near: Number | None = None) -> int | None:

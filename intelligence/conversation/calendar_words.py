@@ -448,39 +448,39 @@ def _years(text: str, today: date) -> Iterator[Spot]:
         if re.match(r"\s+or (?:two|so)\b", text[match.end() :], re.I):
             continue
         year = today.year + ("next" in phrase) if match[4] is None else year_of(match[4], today)
-        first, last = date(year, 1, 1), date(year, 12, 31)
-        if "end" in phrase or " out" in phrase or " over" in phrase or phrase.startswith("late "):
-            first = (
-                date(year, 12, 1)
-                if "end of" in phrase
-                else last
-                if re.search(r" (?:out|over|ends)$", phrase)
-                else date(year, 12, 22)
-                if not phrase.startswith("late ")
-                else date(year, 10, 1)
-            )
-        elif phrase.startswith(("early", "beginning", "start", "first thing")):
-            last = date(year, 3, 31)
-        elif phrase.startswith("middle"):
-            first, last = date(year, 5, 15), date(year, 8, 15)
+        first, last = _part_of_year("end" if "end of" in phrase else phrase.split()[0], year)
+        if re.search(r" (?:out|over|ends)$", phrase):
+            first = last
+        elif "end" in phrase and "end of" not in phrase:
+            first = date(year, 12, 22)
         yield _spot(match, max(first, today), last)
+
+
+def _part_of_year(word: str, year: int) -> tuple[date, date]:
+    """The days of a year that its part means ("early", "middle", "late", "end"); of another word all of them."""
+    match word:
+        case "early" | "beginning" | "start" | "first":
+            return date(year, 1, 1), date(year, 3, 31)
+        case "mid" | "middle":
+            return date(year, 5, 15), date(year, 8, 15)
+        case "late":
+            return date(year, 10, 1), date(year, 12, 31)
+        case "end":
+            return date(year, 12, 1), date(year, 12, 31)
+    return date(year, 1, 1), date(year, 12, 31)
 
 
 def _parts_of_year(text: str, today: date) -> Iterator[Spot]:
     """ "Early 2027", "the end of twenty-seven"."""
     named = r"(20[2-4]\d|twenty(?:[- ]twenty)?[- ](?:five|six|seven|eight|nine)|twenty[- ]thirty)"
     for match in re.finditer(rf"\b(?:the )?(early|mid|middle of|late|end of|start of|beginning of)[ -]{named}\b", text, re.I):
-        year, part = year_of(match[2], today), match[1].lower()[:3]
+        year, part = year_of(match[2], today), match[1].lower().split()[0]
         if year < today.year or (
             match[2].lower().startswith("twenty")
             and re.match(r"\s*(?:days?|weeks?|months?|years?|thousand|hundred)\b", text[match.end() :], re.I)
         ):
             continue
-        first, last = {
-            "mid": (date(year, 5, 15), date(year, 8, 15)),
-            "lat": (date(year, 10, 1), date(year, 12, 31)),
-            "end": (date(year, 12, 1), date(year, 12, 31)),
-        }.get(part, (date(year, 1, 1), date(year, 3, 31)))
+        first, last = _part_of_year(part, year)
         yield _spot(match, max(first, today), max(last, today))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from intelligence.conversation.spoken_numbers import TEENS, TENS, UNITS
+from intelligence.conversation.turns import words_around
 
 _SMALL: Final = "|".join((*UNITS, *TEENS))
 _TEN: Final = "|".join(TENS)
@@ -69,7 +70,6 @@ _OR_MAYBE: Final = re.compile(r"^(?:maybe|or)\b", re.I)  # "A year out. Maybe a 
 _SAY: Final = re.compile(
     r"\b(?:i'?d (?:say|guess|think)|figure|call it|realistically|best case|worst case|more like)(?: about| around| like)?,?\s*$", re.I
 )
-_STOP: Final = re.compile(r"[.?!](?=\s|$)")
 _FEW_WORDS: Final = 6
 _SPENT: Final = re.compile(r"\s*(?:at|in|with|on|of) (?!me|you|it)", re.I)  # "Thirty-one years at the mill."
 _HOLDS: Final = re.compile(r"\b(?:good|locked|valid|approved|holds?|held)(?: in)? $", re.I)  # "the rate is good for sixty days"
@@ -93,9 +93,8 @@ def spans_in(text: str) -> list[Timeframe]:
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
     """The sentence is hardly more than the span: "Oh... couple of months?"."""
-    begin = max((m.end() for m in _STOP.finditer(text, 0, match.start())), default=0)
-    end = next((m.start() for m in _STOP.finditer(text, match.end())), len(text))
-    return len(text[begin:end].split()) <= _FEW_WORDS and not _SPENT.match(text[match.end() :])
+    _, _, words = words_around(text, match.start(), match.end())
+    return words <= _FEW_WORDS and not _SPENT.match(text[match.end() :])
 
 
 def counted(said: str) -> float:

@@ -60,8 +60,9 @@ _ISH: Final = re.compile(
     r"(?<=\d)-?ish\b|(?<=ty)-?ish\b|(?<=hundred|million)-?ish\b|(?<=thousand)-?ish\b|(?<=\d )ish\b|(?<=ty )ish\b|(?<=hundred )ish\b", re.I
 )
 _SPELT: Final = {"for": "fou", "to": "tw", "too": "two"}
-_SINGLE: Final = frozenset({*UNITS, "oh", "zero"})
-_SINGLE_WORDS: Final = dict.fromkeys(_SINGLE, 0)
+SINGLE: Final = frozenset({*UNITS, "oh", "zero"})
+_FROM_TEN: Final = frozenset({*TENS, *TEENS})
+_MORE_NUMBER: Final = frozenset({*SINGLE, *_FROM_TEN, *_SCALES, "hundred", "point"})  # behind three single digits: they are no number alone
 _JOINS: Final = re.compile(r"[\s-]*")
 _PHONE: Final = 5  # so many single digits in a row are a telephone number, not a price
 
@@ -108,7 +109,7 @@ def numbers_in(text: str) -> list[Number]:
     found: list[Number] = []
     while words.at < len(words.tokens):
         words.first = words.at
-        digits = next(i for i in range(len(words.tokens) + 1) if words.word(i) not in _SINGLE)
+        digits = next(i for i in range(len(words.tokens) + 1) if words.word(i) not in SINGLE)
         if digits >= _PHONE:
             words.at += digits
             continue
@@ -175,7 +176,7 @@ def _run(words: _Words) -> _Read:
     word = words.word()
     if word[:1].isdigit() or word[:1] == "$":
         return _written(words)
-    if word == "buck" and words.word(1) in {**TENS, **TEENS}:
+    if word == "buck" and words.word(1) in _FROM_TEN:
         return _scaled(words, _hundreds(words, 1), "plain")  # "a buck ninety"
     if word == "thousand" and words.at and words.tokens[words.at - 1].group().lower() in ("extra", "another"):
         words.at += 1
@@ -183,7 +184,7 @@ def _run(words: _Words) -> _Read:
     if word == "a" and words.word(1) in ("cool", "whole", "full") and words.word(2) == "million":
         words.at += 2
         return _scaled(words, 1.0, "plain")
-    bare = word == "hundred" and words.word(1) in {**TENS, **TEENS}  # "a hundred fifty, hundred sixty"
+    bare = word == "hundred" and words.word(1) in _FROM_TEN  # "a hundred fifty, hundred sixty"
     if bare or (word == "a" and words.word(1) in ("million", "hundred", "thousand")):
         words.at += not bare
         value: float | None = 1.0 if words.word() != "hundred" else _hundreds(words, 1)
@@ -272,11 +273,7 @@ def _from_unit(words: _Words) -> float:
     value = float(UNITS[words.word()])
     words.at += 1
     digit, last = (UNITS.get(w, 0 if w in ("oh", "zero") else None) for w in words.words(2))
-    if (
-        digit is not None
-        and last is not None
-        and words.word(2) not in {**_SINGLE_WORDS, **TENS, **TEENS, **_SCALES, "hundred": 100, "point": 0}
-    ):
+    if digit is not None and last is not None and words.word(2) not in _MORE_NUMBER:
         words.at += 2
         return value * 100 + digit * 10 + last  # "two nine five"
     if re.fullmatch(r"[1-9][05]", words.word()) and words.word(1) not in ("year", "day", "minute", "month", "percent"):

@@ -240,8 +240,9 @@ def _joined(text: str, one: Spot, two: Spot) -> Spot | None:
     if _EITHER.fullmatch(between) and two.last > one.first:
         start = one.start - 5 if re.search(r"\bfrom $", before) else one.start
         return Spot(start, two.end, min(one.first, two.first), two.last)
-    if re.fullmatch(r"\s*and\s*(?:the )?", between) and re.search(r"between\s+(?:the )?$", before) and two.last > one.first:
-        return Spot(text.rindex("between", 0, one.start) if "between" in text[: one.start] else one.start, two.end, one.first, two.last)
+    lead = re.search(r"between\s+(?:the )?$", before)
+    if re.fullmatch(r"\s*and\s*(?:the )?", between) and lead is not None and two.last > one.first:
+        return Spot(one.start - len(before) + lead.start(), two.end, one.first, two.last)
     if between.isspace() and one.whole and two.whole and one.last < two.first <= one.last + timedelta(days=1):
         return Spot(one.start, two.end, one.first, two.last)  # "march april", as somebody counts on
     if re.fullmatch(r"\s+in\s+", between) and two.whole and not one.whole:

@@ -145,12 +145,20 @@ def _bare(text: str) -> list[str]:
 
 
 SURE: Final = 0.5  # what was recognised with less is shown with "?" and never becomes a fact
+_STOP: Final = re.compile(r"[.?!](?=\s|$)")
 _SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s+(?=\S)")
 
 
 def sentences_of(text: str) -> tuple[str, ...]:
     """The sentences of a turn, by end punctuation; a turn without any is one sentence."""
     return tuple(s for s in (part.strip() for part in _SENTENCE_END.split(text)) if s)
+
+
+def words_around(text: str, start: int, end: int) -> tuple[int, int, int]:
+    """Where the sentence around a place of the text begins and ends, and how many words it has."""
+    first = max((m.end() for m in _STOP.finditer(text, 0, start)), default=0)
+    last = next((m.start() for m in _STOP.finditer(text, end)), len(text))
+    return first, last, len(text[first:last].split())
 
 
 def with_next(sentences: Sequence[str], most_words: float = math.inf) -> list[int]:

@@ -6,7 +6,6 @@ their writers name. Figures printed leave out one writer at a time, beside those
 """
 
 import argparse
-import json
 import random
 import re
 import sys
@@ -26,7 +25,7 @@ from intelligence.conversation.amount_roles import LABELS, WEIGHTS, Spoken, inpu
 from intelligence.conversation.classifier import write_checked  # noqa: E402
 from intelligence.conversation.signal_cues import values_of_sentences  # noqa: E402
 from intelligence.conversation.turns import sentences_of  # noqa: E402
-from scripts.evaluations.labels import sentence_vectors  # noqa: E402
+from scripts.evaluations.labels import lines_of, sentence_vectors  # noqa: E402
 
 PENALTY = 0.5
 _ANY_DAY = date(2026, 3, 2)  # amounts have none
@@ -70,7 +69,7 @@ def spoken_in(marked: str, roles: Sequence[str], embed: Any) -> list[tuple[Spoke
 def read_before(file: Path, embed: Any) -> list[tuple[Spoken, int]]:
     """The amounts of a file of signals that are read with the bounds and have the role which its writer gives them."""
     found = []
-    for line in map(json.loads, file.read_text().splitlines()):
+    for line in lines_of(file):
         wanted = [a for a in (line["values"] or {}).get("price_named", ()) if a.get("role")]
         for spoken in amounts_of(line["text"], embed) if wanted else []:
             bounds = (spoken.amount.usd_min, spoken.amount.usd_max)

@@ -1,11 +1,10 @@
 """scripts/train signals: the head of intelligence/conversation/signals.py, from the authored sentences and lines beside it.
 
-The lines (signals_read_*.jsonl) were tests until what was missed in them had been read. Every sentence is used as written, as a recogniser might give it (seeded), with its numbers as digits, and in one breath
-with another sentence, as a recogniser gives a turn without punctuation. Figures printed are out of fold, a sentence and
+The lines (signals_read_*.jsonl) were tests until what was missed in them had been read. Every sentence is used as written,
+as a recogniser might give it (seeded), with its numbers as digits, and in one breath with another sentence, as a recogniser gives a turn without punctuation. Figures printed are out of fold, a sentence and
 its copies always in the same fold; they are of our own sentences and so kinder than other people's.
 """
 
-import json
 import random
 import sys
 import tomllib
@@ -23,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from intelligence.conversation.classifier import features, save_head  # noqa: E402  the path is set above
 from intelligence.conversation.signal_cues import columns, values_in  # noqa: E402
 from intelligence.conversation.signals import REASON, WEIGHTS  # noqa: E402
-from scripts.evaluations.labels import sentence_vectors  # noqa: E402
+from scripts.evaluations.labels import lines_of, sentence_vectors  # noqa: E402
 from scripts.training.calls import said_in_calls  # noqa: E402
 from scripts.training.objections import as_heard  # noqa: E402
 from voice.numerals import written  # noqa: E402
@@ -64,7 +63,7 @@ def read_before(folder: Path, labels: tuple[str, ...]) -> dict[str, frozenset[st
     """The prospect's lines of signals_read_*.jsonl with every signal they carry; where a motivation is not named, its line is left out."""
     lines: dict[str, frozenset[str]] = {}
     for file in sorted(folder.glob("signals_read_*.jsonl")):
-        for line in map(json.loads, file.read_text().splitlines()):
+        for line in lines_of(file):
             named = set(line["signals"]) - _RULED - {"motivation"}
             reasons = {REASON + str(m.get("reason", m.get("motivation"))) for m in (line["values"] or {}).get("motivation", ())}
             if line.get("speaker") == "prospect" and ("motivation" in line["signals"]) == bool(reasons) and named | reasons <= set(labels):
