@@ -51,11 +51,11 @@ _ABOUT: Final = r"\s*(?:(?:about|around|like|maybe|say|probably|roughly|a|\$)\s*
 _SAVED_AFTER: Final = re.compile(r"^\s*(?:saved|set aside|to put down|put away|down\b(?! (?:the|there|here))|for (?:the|a|our) down)", re.I)
 _DUES: Final = re.compile(r"\b(?:hoa|dues|insurance|utilities|electric\w*|water bill|application fee|inspection)\b[^.?!]{0,20}$", re.I)
 _NOT_LESS: Final = re.compile(
-    r"\b(?:not|n't|never|no|neither|nobody|nothing|won't|wont|wouldn't|wouldnt|can't|cant|dont|refuse)\b[^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT
+    r"\b(?:not|n't|never|no|neither|nobody|nothing|won't|wont|wouldn't|wouldnt|can't|cannot|cant|dont|refuse)\b[^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT
     + r"|n't [^.?!,]{0,40}\b(?:less than|below|under|lower than)" + _ABOUT, re.I,
 )  # fmt: skip
 _NOT_MORE: Final = re.compile(
-    r"(?:\b(?:not|never|no|neither|nobody|nothing|none|cant|dont|wont|wouldnt|aint)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
+    r"(?:\b(?:not|never|no|neither|nobody|nothing|none|cannot|cant|dont|wont|wouldnt|aint)\b|n't)[^.?!,]{0,40}\b(?:over|above|more than|past|north of|higher than|a dollar over|a penny over)"
     + _ABOUT,
     re.I,
 )
@@ -70,7 +70,9 @@ _MAX_AFTER: Final = re.compile(
 )  # fmt: skip
 _MIN: Final = re.compile(r"\b(?:at least|over|above|more than|minimum(?: of)?|north of|upwards? of|starting at|floor is)" + _ABOUT, re.I)
 _IF_OVER: Final = re.compile(
-    r"\bif (?:it'?s|it is|that'?s|it goes|it comes in|they'?re|you'?re|we go|it runs) (?:over|above|more than|past|north of)" + _ABOUT, re.I
+    r"\bif (?:it'?s|it is|that'?s|it goes|it comes in|they'?re|you'?re|we go|it runs|(?:the |our |my )?(?:hoa|dues|payments?|rent|tax(?:es)?|insurance|fees?|mortgage)(?: is| are|'s|s| goes| go| comes in| come in| runs| run)?) (?:over|above|more than|past|north of)"
+    + _ABOUT,
+    re.I,
 )
 _MIN_AFTER: Final = re.compile(
     r"^\s*(?:dollars\s*)?[.,]?\s*(?:at least|minimum|or (?:more|better|higher|above)|(?:rock )?bottom\b|plus\b|and (?:up|not a (?:penny|dollar|cent) less)|not a (?:penny|dollar|cent) less|is (?:my|our|the) (?:floor|bottom line|minimum)|or (?:it'?s not worth|it isn'?t worth|i'?m not|we'?re not|no deal|i(?:'ll)? stay|we(?:'ll)? stay|forget it|i walk|we walk|nothing))",

@@ -68,14 +68,14 @@ _EVENTS: Final[tuple[tuple[str, int, int], ...]] = (
     (r"(?<=weekend of )the (?:fourth|4th)(?! of)|(?<=day after )the (?:fourth|4th)(?! of)|(?<=week after )the (?:fourth|4th)(?! of)|(?<=weekend after )the (?:fourth|4th)(?! of)|(?<=before )the fourth(?=\s*(?:$|[.,?!]))", 7, 4),
 )  # fmt: skip
 _MOVABLE: Final = (  # name, month, weekday from Monday, which one of the month from 0 (-1: the last)
-    ("(?:the )?(?:kentucky )?derby", 5, 5, 0), ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2),
+    ("(?:the )?(?:kentucky )?derby", 5, 5, 0), ("thanksgiving", 11, 3, 3), ("labor day", 9, 0, 0), ("memorial day", 5, 0, -1), (r"mother'?s day", 5, 6, 1), (r"father'?s day", 6, 6, 2), (r"patriots'? day", 4, 0, 2),
     ("(?:mlk|martin luther king)", 1, 0, 2), (r"presidents?'?s? day", 2, 0, 2), ("columbus day", 10, 0, 1), ("the super bowl", 2, 6, 1),
 )  # fmt: skip
 _QUALIFIED: Final = {"ear": (1, 10), "beg": (1, 10), "sta": (1, 10), "mid": (10, 20), "lat": (20, 31), "end": (25, 31)}  # days of a month
-_YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?|(?<=of )(?:twenty|thirty)[- ](?:one|two|three|four|five|six|seven|eight|nine)))?"
+_YEAR: Final = r"(?:,? (?:of )?(next year|20[2-4]\d|'[23]\d\b|(?:twenty|two thousand(?: and)?) (?:twenty|thirty)[- ]?(?:one|two|three|four|five|six|seven|eight|nine)?|(?<=of )(?:twenty|thirty)[- ](?:one|two|three|four|five|six|seven|eight|nine)))?"
 
 # what lies behind or comes round every year: "last summer", "since, what, January", "back in May", "Mom passed in October"
-_DID: Final = r"(?:was|were|did|bought|moved|sold|listed|closed|redid|replaced|passed(?: away)?|died|fell|lost|retired|divorced|started|began|broke|hit|paid|refinanced|inherited|expired|r[au]n out|came (?:off|up|out|home)|signed|happened|quit|hired|filed|opened|dropped|reduced|(?:had|got) (?:\w+ ){1,3}(?:done|redone|replaced|painted|put in))"
+_DID: Final = r"(?:(?:was|were)(?! \w+ing\b)|did|bought|moved|sold|listed|closed|redid|replaced|passed(?: away)?|died|fell|lost|retired|divorced|started|began|broke|hit|paid|refinanced|inherited|expired|r[au]n out|came (?:off|up|out|home)|signed|happened|quit|hired|filed|opened|dropped|reduced|(?:had|got) (?:\w+ ){1,3}(?:done|redone|replaced|painted|put in))"
 _BEHIND: Final = re.compile(
     r"\b(?:(?<!one )last|past|all|since(?:,? (?:what|like|about|around|maybe|uh|um|sometime in),?)*|every|each|back in|back around|born (?:in|on))(?: the)?\s+$",
     re.I,
@@ -170,9 +170,9 @@ def nth_days(text: str) -> Iterator[tuple[re.Match[str], int]]:
 
 
 def year_of(said: str, today: date) -> int:
-    """ "2027", "next year", "twenty twenty-seven"."""
-    if said.isdigit():
-        return int(said)
+    """ "2027", "'27", "next year", "twenty twenty-seven"."""
+    if said.lstrip("'").isdigit():
+        return int(said.lstrip("'")) + (2000 if said.startswith("'") else 0)
     if said.lower() == "next year":
         return today.year + 1
     words = re.split(r"[- ]", said.lower())
@@ -344,7 +344,7 @@ def _is_month(text: str, match: re.Match[str]) -> bool:
     if re.search(r"\b(?:i|we|you|they|he|she|it|that|this|which|rates|prices|there|who)\s+$", before, re.I):
         return False
     if re.search(
-        r"\b(?:in|by|before|until|till|after|of|for|around|through|since|or|and|to|between|from|maybe|say|like|early|late|mid|next|last)\s+$",
+        r"\b(?:in|by|before|until|till|after|of|for|around|through|since|or|and|to|between|from|maybe|say|like|early|late|mid|next|last|(?:early|soon|late) as)\s+$",
         before,
         re.I,
     ):

@@ -65,7 +65,7 @@ _OR_TWO: Final = re.compile(
 )
 _TWO_UNITS: Final = re.compile(rf"\b({COUNT}) (day|week|month)s? to ({COUNT}) (week|month|year)s?\b", re.I)
 _AFTER_SPAN: Final = re.compile(r"\b(?:weeks?|months?|year),? (?:to|or|maybe)(?: maybe)? $", re.I)
-_JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|-|–)?\s*$", re.I)
+_JOINS: Final = re.compile(r"^,?\s*(?:to|or|or maybe|maybe|might be|could be|-|–)?\s*$", re.I)
 _OR_MAYBE: Final = re.compile(r"^(?:maybe|or)\b", re.I)  # "A year out. Maybe a year and a half."
 _SAY: Final = re.compile(
     r"\b(?:i'?d (?:say|guess|think)|figure|call it|realistically|best case|worst case|more like)(?: about| around| like)?,?\s*$", re.I

@@ -40,7 +40,7 @@ _RUNS_OUT: Final = re.compile(
     r"\b(?:runs? out|expires?|expiring|dies|lapses|has to be (?:done|closed|sold|out)[^.?!,]{0,12})(?: on| in| at)?(?: the)? $", re.I
 )
 _UNTIL: Final = re.compile(
-    rf"(?:\b(?:not|nothing|never|(?<!can )(?<!could )wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cant|wont)\b|n't\b)(?:(?!\b(?:so|but)\b)[^.?!]){{0,40}}\b(?:until|till|til|before){_GAP}",
+    rf"(?:\b(?:not|nothing|never|(?<!can )(?<!could )wait\w*|hold(?:ing)? off|stay(?:ing)? put|won't|can't|cannot|cant|wont|wouldnt|couldnt|shouldnt|dont)\b|n't\b)(?:(?!\b(?:so|but)\b)[^.?!]){{0,40}}\b(?:until|till|til|before){_GAP}",
     re.I,
 )
 _IF: Final = re.compile(r"\b(?:if|unless)\b[^.?!,;]*$", re.I)
@@ -72,6 +72,7 @@ _OFFSET: Final = re.compile(
 _NOT_BEFORE_THEN: Final = re.compile(
     r"^[^.?!]{0,60}(?:\b(?:not|nothing|never|cannot|cant|wont|dont)|n't)\b[^.?!,]{0,30}\b(?:before|until|till) (?:then|that)\b", re.I
 )
+_ANY_TIME_AFTER: Final = re.compile(r"^[^.?!]{0,60}\b(?:some ?time|any ?time) after (?:that|then)\b", re.I)
 # "One last Thanksgiving in that house; after that you can put the sign up."
 _AFTER_THAT: Final = re.compile(
     r"^[^.?!]{0,60}[;,.]\s*(?:and |but )?after (?:that|then),? (?:you|we|i)(?:'ll| can| could| will| might)\b", re.I
@@ -103,6 +104,7 @@ _BUY: Final = re.compile(
     r"(?<!\bto )(?<!\bwe )(?<!\bi )(?<!'d )(?<!\bwould )(?<!\bcould )(?<!\bcan )(?<!\bwill )(?<!\bor )\bbuy(?= (?:bye? )?(?:(?:the )?(?:end|middle|first|beginning|start) of|then\b))",
     re.I,
 )
+_WEAK: Final = re.compile(r"\bweak(?=s? (?:of|from|after|before|ago)\b)", re.I)  # and its "week"
 _HOURS: Final = re.compile(rf"\b(?:in|within) (?:the next )?({COUNT})[ -]hours?\b", re.I)
 _NEXT_TWO_YEARS: Final = re.compile(r"\bnext year,? (?:or )?(?:maybe )?(?:the year|the one) after\b", re.I)
 _SHORTLY_DAYS: Final = 14
@@ -113,6 +115,7 @@ def timeframes_in(text: str, today: date) -> list[Timeframe]:
     """Every date or span in the text, in order, without overlaps (the longest reading of a place wins)."""
     text = _FILLER.sub(lambda m: " " * len(m.group()), text.replace("’", "'"))
     text = _BUY.sub("by ", text)
+    text = _WEAK.sub("week", text)
     found = [*spans_in(text), *_dates(text, today), *_this_time(text, today)]
     found += [Timeframe(0, _SOON_DAYS, m.group(), m.start(), m.end()) for m in _NOW.finditer(text)]
     named = _apart(found)
@@ -283,14 +286,10 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
         low, high = last + 1, None  # "not this year"
     elif (lead := _NOT_SOONER.search(before)) is not None:
         low, high = first, None
-    elif (lead := _UNTIL_AFTER.search(before)) is not None or _NOT_BEFORE_THEN.match(text[spot.end :]):
+    elif (lead := _UNTIL_AFTER.search(before)) is not None:
         low, high = last, None
-    elif (then := BY_THEN.match(text[spot.end :])) is not None:
-        low, high = 0, first if spot.whole and "before" in then.group().lower() else last
-    elif _AFTER_THAT.match(text[spot.end :]):
-        low, high = last, None
-    elif _RIGHT_BEHIND.match(text[spot.end :]):
-        low, high = last, last + _SHORTLY_DAYS
+    elif (told := _told_behind(text[spot.end :], spot, first, last)) is not None:
+        low, high = told
     elif given is not None:
         early = re.search(r"earliest|soonest|later|after|onward", given.group(), re.I)
         low, high = (first, None) if early else (0, last)
@@ -318,3 +317,16 @@ def _bounded(text: str, spot: Spot, today: date) -> Timeframe:
     if lead is not None and lead.re is _UNTIL:
         start = spot.start - len(re.search(r"\S*\s*(?:(?:the|about|like|maybe|say|around|probably)\s+)*$", before).group())  # type: ignore[union-attr]  # matches always
     return Timeframe(low, high, text[start:end].strip(), start, end)
+
+
+def _told_behind(after: str, spot: Spot, first: int, last: int) -> tuple[int, int | None] | None:
+    """The bounds that the words behind a time give it: "closing is the tenth, and we can't move before then"."""
+    if _NOT_BEFORE_THEN.match(after):
+        return last, None
+    if (then := BY_THEN.match(after)) is not None:
+        return 0, first if spot.whole and "before" in then.group().lower() else last
+    if _ANY_TIME_AFTER.match(after):
+        return first if spot.whole else last, None
+    if _AFTER_THAT.match(after):
+        return last, None
+    return (last, last + _SHORTLY_DAYS) if _RIGHT_BEHIND.match(after) else None

@@ -14,6 +14,8 @@ _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eigh
 
 # what was said -> (least, most, role) of each amount; a role None is not looked at
 _SAID = (
+    ("our payment cannot go over four thousand a month", [(None, 4000, "payment")]),
+    ("If the HOA is more than 600 a month, we're out", [(None, 600, "payment")]),
     ("Insurance went from $1,900 to $4,100 a year", [(1900, 1900, None), (4100, 4100, None)]),
     ("a million two a million three doesn't scare me", [(1200000, 1300000, None)]),
     ("my 401(k) loan gets me there", []),

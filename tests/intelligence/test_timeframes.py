@@ -11,6 +11,12 @@ _WITHIN = 7  # days: "the end of June" begins where a speaker feels it does
 
 # what was said -> (earliest, latest) in days from that Monday
 _SAID = (
+    ("spring of '27 is what we have in mind", [(364, 455)]),
+    ("we could list right after Patriots' Day", [(49, 63)]),
+    ("we wouldnt move before october, too busy with the farm", [(213, 243)]),
+    ("were retiring in december so we'd sell the house sometime after that", [(274, None)]),
+    ("we want to list the first weak of november", [(244, 250)]),
+    ("we might move in a year, might be eighteen months", [(365, 540)]),
     ("can we have it on the market the first weekend in April", [(33, 34)]),
     ("one last Thanksgiving in that house; after that you can put the sign up", [(269, None)]),
     ("The movers come on July 18th. After that the house sits empty.", [(138, 138)]),
