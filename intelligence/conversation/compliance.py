@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from intelligence.conversation.card_head import margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
-from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, load_second_head
+from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, in_its_turn, load_second_head, whole_turn
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors, texts_with_pairs, vectors_with_pairs
 from voice.models.weights import COMPLIANCE
 
@@ -49,19 +49,21 @@ class ComplianceDetector:
         self._first = FirstWord(self._judge)
 
     def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:
-        """Of an agent's turn that is over, and has few sentences, all of them and their pairs; none where the context may tell that
-        the turn is lawful, as most are.
+        """Of an agent's turn that is over, and has few sentences, the whole, all of them and their pairs; none where the context may tell
+        that the turn is lawful, as most are.
         """
-        if turn.speaker != "agent" or turn.growing or in_context:
+        if turn.speaker != "agent" or turn.growing or in_context or not sentences:
             return []
-        return all_of_few(texts_with_pairs(sentences))
+        return all_of_few(filter(None, [whole_turn(turn, sentences), *texts_with_pairs(sentences)]))
 
     def doubts(self, reading: Reading) -> list[str]:
-        """The sentences, and pairs of them, of an agent's turn, likeliest first; none while it is not over and nothing in it is likely."""
+        """An agent's turn that is over, and its sentences, and pairs of them, likeliest first; none while it is not over and nothing in it
+        is likely."""
         if reading.turn.speaker != "agent" or not reading.sentences or _lawful(reading):
             return []
         texts = texts_with_pairs(reading.sentences)
-        return [texts[row] for row in self._first.doubtful(reading, _LIKELY)[:MOST_DOUBTS]]
+        doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
+        return list(dict.fromkeys(filter(None, [whole_turn(reading.turn, reading.sentences), *doubtful])))[:MOST_DOUBTS]
 
     def _judge(self, reading: Reading) -> NDArray[np.float32]:
         words = [neutral(text) for text in texts_with_pairs(reading.sentences)]  # a slip may need the sentence before it
@@ -78,6 +80,8 @@ class ComplianceDetector:
         asked = [row for row, text in enumerate(texts) if text in reading.second]
         if asked:
             answers = self._second.probabilities(np.stack([reading.second[texts[row]] for row in asked]))
+            if (whole := whole_turn(turn, reading.sentences)) is not None and whole in reading.second:
+                answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
             table[asked] = _unless_declined(self._second.labels, [words[row] for row in asked], answers)
             bars[asked] = self._second.thresholds
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]

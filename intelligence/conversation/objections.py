@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.card_head import card_head, chance_at, chance_of_objection, log_odds, margins_in
 from intelligence.conversation.objection_head import ObjectionHead, load_objection_head
-from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, as_money, load_second_head
+from intelligence.conversation.second_head import (
+    MOST_DOUBTS,
+    FirstWord,
+    SecondHead,
+    all_of_few,
+    as_money,
+    in_its_turn,
+    load_second_head,
+    whole_turn,
+)
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, texts_with_pairs, vectors_with_pairs
 from voice.models.weights import OBJECTIONS
 
@@ -84,12 +93,19 @@ def _texts(sentences: Sequence[str]) -> list[str]:
     return texts_with_pairs(sentences, PAIR_WORDS)
 
 
+def _whole(turn: Turn, sentences: Sequence[str]) -> list[str]:
+    """The turn as it is asked about; none while it grows, or when it is long."""
+    whole = whole_turn(turn, sentences)
+    return [as_money(whole)] if whole else []
+
+
 class ObjectionDetector:
     """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none.
 
-    A first head reads every sentence, so that what is still being said stays cheap. Of a sentence that is over a second one decides, if
-    the reading brings the second model's vectors (``doubts`` says for which sentences they are wanted); without them the first head's
-    word stands. ``chance`` among a finding's values: how likely it is one to answer, where ``confidence`` is about the sentence alone.
+    A first head reads every sentence, so that what is still being said stays cheap. Of a turn that is over a second one decides, if the
+    reading brings the second model's vectors (``at_once`` and ``doubts`` say of what they are wanted: the turn, its sentences and pairs of
+    them); without them the first head's word stands. ``chance`` among a finding's values: how likely it is one to answer, where
+    ``confidence`` is about the words alone.
     """
 
     name = "objections"
@@ -102,20 +118,20 @@ class ObjectionDetector:
         self._first = FirstWord(lambda r: self._head.probabilities(_texts(r.sentences), vectors_with_pairs(r, PAIR_WORDS)))
 
     def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:  # noqa: ARG002 -- it asks in either case
-        """Of a prospect's turn that is over, and has few sentences, all of them and their pairs."""
+        """Of a prospect's turn that is over, and has few sentences, the whole, all of them and their pairs."""
         if turn.speaker != "prospect" or turn.growing:
             return []
-        return all_of_few(map(as_money, _texts(sentences)))
+        return all_of_few([*_whole(turn, sentences), *map(as_money, _texts(sentences))])
 
     def doubts(self, reading: Reading) -> list[str]:
-        """The sentences, and pairs of them, of a turn, those the first head finds likeliest first; none while a turn is not over and
-        the first head finds nothing likely in it, so that partials stay cheap.
+        """A turn that is over, and its sentences, and pairs of them, those the first head finds likeliest first; none while a turn is not
+        over and the first head finds nothing likely in it, so that partials stay cheap.
         """
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
         texts = _texts(reading.sentences)
-        doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
-        return list(dict.fromkeys(map(as_money, doubtful)))[:MOST_DOUBTS]
+        doubtful = [as_money(texts[row]) for row in self._first.doubtful(reading, _LIKELY)]
+        return list(dict.fromkeys([*_whole(reading.turn, reading.sentences), *doubtful]))[:MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
@@ -162,12 +178,16 @@ class ObjectionDetector:
     def _asked(self, texts: list[str], table: NDArray[np.float32], bars: NDArray[np.float32], reading: Reading) -> set[int]:
         """Puts the second head's word into ``table`` and ``bars`` where there is one; the rows that it concerns.
 
-        While a turn is not over only the kinds count that the first head holds likely somewhere in it.
+        Each is what it says of that part, seen in its turn. While a turn is not over only the kinds count that the first head holds likely
+        somewhere in it.
         """
         rows = [row for row, text in enumerate(texts) if as_money(text) in reading.second]
         if not rows:
             return set()
         answers = self._second.probabilities(np.stack([reading.second[as_money(texts[r])] for r in rows]))
+        for whole in _whole(reading.turn, reading.sentences):
+            if whole in reading.second:
+                answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
         open_to = table.max(axis=0) >= _LIKELY if reading.turn.growing else True
         for row, answer in zip(rows, answers, strict=True):
             table[row] = np.where(open_to, answer, 0.0)

@@ -5,7 +5,7 @@ The work is in the model's layers (voice/models/trained.py); what stands here is
 
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,19 +15,43 @@ from numpy.typing import NDArray
 
 from intelligence.conversation.classifier import read_checked
 from intelligence.conversation.objection_head import weighed
-from intelligence.conversation.turns import Reading
+from intelligence.conversation.turns import Reading, Turn
 from voice.models import Vectors
 from voice.models.weights import WeightSet, WeightsRefused
 
 _BARE_AMOUNT: Final = re.compile(r"(?<![$\d.,-])(?:\d{2,3},\d{3}(?:,\d{3})?|\d{6,7})(?![\d-])")
 _NAMES: Final = frozenset({"labels", "weights", "bias", "scale", "thresholds", "layers"})
-MOST_DOUBTS: Final = 8  # sentences, and pairs of them, of a turn that are asked about: some 4 ms each, 7 where two models read
+WHOLE_WORDS: Final = 80  # of a turn that is read as a whole, too, when it is over
+_LEAST: Final = 1e-4  # chance: nothing is surer
+MOST_DOUBTS: Final = 9  # a turn, sentences and pairs of them that are asked about: some 4 ms each, 7 where two models read
 
 
 def all_of_few(texts: Iterable[str]) -> list[str]:
     """What is asked of a turn that is over whatever the first head says: each text once, or none where it has to choose."""
     asked = list(dict.fromkeys(texts))
     return asked if len(asked) <= MOST_DOUBTS else []
+
+
+def whole_turn(turn: Turn, sentences: Sequence[str]) -> str | None:
+    """What is asked beside the parts of a turn that is over and not long: "I was sure that drive would kill us. It was twelve minutes." is
+    an objection in its first half only. None while it grows."""
+    said = " ".join(sentences)
+    return None if turn.growing or len(said.split()) > WHOLE_WORDS else said
+
+
+def in_its_turn(parts: NDArray[np.float32], whole: NDArray[np.float32], sentences: int) -> NDArray[np.float32]:
+    """What is said of parts of a turn, shape (n, labels), drawn towards what is said of the whole, shape (labels,), in log odds: all the way
+    where the turn is one sentence, half of it where it has two, and the less the more it has.
+
+    Parts alone are wrong where the next sentence takes one back, the whole alone where one sentence is lost among many others.
+    """
+    odds = _log_odds(parts)
+    return (1 / (1 + np.exp(-(odds + (_log_odds(whole) - odds) / sentences)))).astype(np.float32)
+
+
+def _log_odds(chances: NDArray[np.float32]) -> NDArray[np.float64]:
+    sure = np.clip(chances.astype(np.float64), _LEAST, 1 - _LEAST)
+    return np.log(sure / (1 - sure))
 
 
 def as_money(text: str) -> str:

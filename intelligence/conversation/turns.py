@@ -107,7 +107,7 @@ class Conversation:
 
 @runtime_checkable
 class Doubting(Protocol):
-    """A detector that wants a second opinion on some sentences of a turn before it is fed."""
+    """A detector that wants a second opinion on a turn, or on some sentences of it, before it is fed."""
 
     def at_once(self, turn: Turn, sentences: Sequence[str], *, in_context: bool) -> list[str]:
         """What it will ask about whatever the vectors say, so that the second model need not wait for the first; empty: it depends.
@@ -117,7 +117,7 @@ class Doubting(Protocol):
         ...
 
     def doubts(self, reading: Reading) -> list[str]:
-        """Sentences of the reading, the most doubtful first, few: each costs some 7 ms."""
+        """The turn, or sentences of it, the most doubtful first, few: each costs some 7 ms."""
         ...
 
 

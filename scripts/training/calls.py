@@ -38,6 +38,13 @@ def said_in_calls(speaker: str, family: str) -> list[Said]:
     return list(out.values())
 
 
+def whole_turns(speaker: str, family: str) -> list[str]:
+    """Turns of three sentences and more that hold nothing of ``family``, as they stand: what is said in all calls by this side."""
+    turns = (turn for file in sorted(FOLDER.glob("*.json")) for turn in json.loads(file.read_text())["turns"])
+    texts = [turn["text"] for turn in turns if turn["speaker"] == speaker and not turn.get(family)]
+    return [text for text in dict.fromkeys(texts) if len(sentences_of(text)) > 2 and len(text.split()) <= LONGEST]
+
+
 def writer(call: str) -> str:
     """Who wrote a call: the letters of its name."""
     return call.rstrip("0123456789")

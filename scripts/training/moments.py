@@ -25,11 +25,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F  # noqa: N812  the name everybody gives it
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from sklearn.linear_model import LogisticRegression
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -40,8 +38,9 @@ from intelligence.conversation.classifier import write_checked  # noqa: E402
 from intelligence.conversation.stages import STAGES  # noqa: E402
 from scripts.training import compliance  # noqa: E402
 from scripts.training.calls import FOLDER, writer  # noqa: E402
+from scripts.training.encoders import SCALE, SMOOTH, Model, Pace, Tensors, exported, tensors_of  # noqa: E402
 from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
-from scripts.training.objections_second import SCALE, SMOOTH, Model, Pace, Tensors, exported, version  # noqa: E402
+from scripts.training.objections_second import version  # noqa: E402
 from voice.models.weights import MOMENTS  # noqa: E402
 
 KEPT: Final = ROOT / "build" / "moments"
@@ -271,24 +270,6 @@ def in_bytes(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.f
     """Rows in int8, and what a step of each is worth, shape (rows, 1)."""
     scales = np.abs(table).max(1, keepdims=True) / 127
     return np.rint(table / scales).astype(np.int8), scales.astype(np.float32)
-
-
-def tensors_of(file: Path) -> Tensors:
-    """All that an encoder's file holds, by name; its matrices have the names of their biases."""
-    graph = onnx.load(str(file)).graph
-    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    held |= {
-        node.output[0]: held[f"{node.output[0]}_q"].astype(np.float32) * held[f"{node.output[0]}_s"]
-        for node in graph.node
-        if node.op_type == "Mul" and f"{node.output[0]}_q" in held
-    }
-    by = {output: node for node in graph.node for output in node.output}
-    matrices = {}
-    for node in (node for node in graph.node if node.op_type == "Add"):
-        for bias, product in (node.input, node.input[::-1]):
-            if bias in held and bias.endswith(".bias") and product in by and by[product].op_type == "MatMul":
-                matrices[bias.removesuffix("bias") + "weight"] = held[by[product].input[1]].T
-    return {name: np.array(array) for name, array in {**held, **matrices}.items()}
 
 
 def stages_of(model: InContext, calls: list[list[Row]]) -> dict[str, NDArray[np.float32]]:

@@ -328,10 +328,15 @@ def test_the_second_model_hears_nothing_in_lawful_talk(vectors: SentenceVectors,
 
 
 def test_the_second_model_is_asked_about_the_agents_words_only(vectors: SentenceVectors) -> None:
-    """The prospect's words never, half a turn only where the first head finds something likely in it, and never more than eight."""
+    """The prospect's words never, half a turn only where the first head finds something likely in it; never more than nine."""
     detector = ComplianceDetector()
     slip = "I guarantee you'll get full price."
     assert detector.doubts(reading_of(vectors, slip, "prospect")) == []
     assert detector.doubts(reading_of(vectors, "Saturday at ten works.", "agent", partial=True)) == []
     assert detector.doubts(reading_of(vectors, slip, "agent", partial=True)) == [slip]
-    assert len(detector.doubts(reading_of(vectors, " ".join([slip, "Saturday works.", "How many rooms?"] * 4), "agent"))) == 8
+    turn = " ".join([slip, "Saturday works.", "How many rooms?"])
+    assert detector.doubts(reading_of(vectors, turn, "agent"))[0] == turn
+    many = " ".join(
+        f"{day} works, and I guarantee you'll get full price for the {room}." for day in ("Monday", "Friday") for room in "abcde"
+    )
+    assert len(detector.doubts(reading_of(vectors, many, "agent"))) == 9

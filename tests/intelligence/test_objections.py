@@ -8,7 +8,7 @@ from intelligence.conversation.classifier import WIDTH, features, load_head, sav
 from intelligence.conversation.objection_cues import cues
 from intelligence.conversation.objection_head import concepts, load_objection_head
 from intelligence.conversation.objections import SECOND, WEIGHTS, ObjectionDetector
-from intelligence.conversation.second_head import as_money, load_second_head
+from intelligence.conversation.second_head import as_money, in_its_turn, load_second_head
 from intelligence.conversation.turns import Conversation, Finding, Reading, Speaker, Turn, sentences_of
 from voice.models.onnx import SentenceVectors
 from voice.models.trained import TrainedVectors, trained_vectors
@@ -154,7 +154,7 @@ def test_the_plainest_objections_are_likely_ones(vectors: SentenceVectors, secon
 
 
 def test_two_sentences_are_also_read_as_one(vectors: SentenceVectors, second: TrainedVectors) -> None:
-    """What stands in neither of two sentences alone is found in both together, and quoted so."""
+    """What stands in neither of two sentences alone is found in both together."""
     text = "They want four fifty. We had three eighty in mind."
     doubtful, found = with_second_opinion(vectors, second, text)
     assert text in doubtful
@@ -198,11 +198,28 @@ def test_a_partial_wants_both_heads(vectors: SentenceVectors, second: TrainedVec
         assert {f.label for f in found} <= alone
 
 
+@pytest.mark.parametrize(
+    ("said", "label", "then"),
+    [
+        ("The commute is too long for me.", "location", "At least that's what I thought, it's twelve minutes."),
+        ("The price is too high.", "price", "That's what my brother said, but I think it's fair."),
+    ],
+)
+def test_what_the_next_sentence_takes_back_is_no_objection(
+    vectors: SentenceVectors, second: TrainedVectors, said: str, label: str, then: str
+) -> None:
+    """A part is seen in its turn: what one sentence sounds like alone, the next may take back."""
+    assert [f.label for f in with_second_opinion(vectors, second, said)[1]] == [label]
+    assert with_second_opinion(vectors, second, f"{said} {then}")[1] == []
+
+
 def test_a_long_turn_asks_about_few_sentences(vectors: SentenceVectors, second: TrainedVectors) -> None:
-    """However much is said, eight sentences and pairs are asked about at most."""
-    text = " ".join(["I need to talk to my husband.", "I won't sign a contract.", "Your fee is too high.", "Call me in spring."] * 3)
-    doubtful, _ = with_second_opinion(vectors, second, text)
-    assert 3 < len(doubtful) <= 8
+    """However much is said, the turn and eight of its sentences and pairs are asked about at most, of a very long one only these."""
+    said = " ".join(["I need to talk to my husband.", "I won't sign a contract.", "Your fee is too high.", "Call me in spring."])
+    for times in (1, 2, 4, 8):
+        doubtful, _ = with_second_opinion(vectors, second, " ".join([said] * times))
+        assert 3 < len(doubtful) <= 9
+        assert (" ".join([said] * times) in doubtful) == (times <= 2)
 
 
 def test_changed_second_weights_are_refused(tmp_path: Path) -> None:
@@ -215,3 +232,11 @@ def test_changed_second_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsRefused, match="other layers"):
         load_second_head(SECOND, COMPLIANCE)
     assert len(load_second_head(SECOND, OBJECTIONS).labels) == 13
+
+
+def test_a_part_is_drawn_towards_its_turn() -> None:
+    """All the way where the turn is one sentence, half the log odds where it has two, and the less the more it has."""
+    parts, whole = np.array([[0.9, 0.2]], np.float32), np.array([0.1, 0.2], np.float32)
+    assert np.allclose(in_its_turn(parts, whole, 1), whole, atol=1e-4)
+    assert np.allclose(in_its_turn(parts, whole, 2), [[0.5, 0.2]], atol=1e-4)
+    assert 0.5 < in_its_turn(parts, whole, 3)[0, 0] < in_its_turn(parts, whole, 6)[0, 0] < 0.9

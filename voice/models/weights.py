@@ -112,7 +112,7 @@ OBJECTIONS: Final = WeightSet(
     (
         WeightFile(
             "objections-layers.onnx",
-            "6812b239fab3e8ecd23f929ae6fdf0c6276f2ffc64361ced2bc86ad6099c4b23",
+            "1a9c26347455bc13f856f63ea868c9acbaf7b9865888806592182e7deee37b2b",
             ("voice:models/data/objections-layers.onnx",),
         ),
     ),
@@ -123,7 +123,7 @@ COMPLIANCE: Final = WeightSet(
     (
         WeightFile(
             "compliance-layers.onnx",
-            "7257bc693235bf3313ccded82003a93710f89f45b30897c215405f8f5120c4ee",
+            "820dc02e8a9e81abd47c57fe0565dcf23681ac1c12b57dc55ac8e4fd1aa33967",
             ("voice:models/data/compliance-layers.onnx",),
         ),
     ),
