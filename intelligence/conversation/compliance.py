@@ -52,9 +52,9 @@ class ComplianceDetector:
         """Of an agent's turn that is over, and has few sentences, the whole, all of them and their pairs; none where the context may tell
         that the turn is lawful, as most are.
         """
-        if turn.speaker != "agent" or turn.growing or in_context or not sentences:
+        if turn.speaker != "agent" or turn.growing or in_context:
             return []
-        return all_of_few(filter(None, [whole_turn(turn, sentences), *texts_with_pairs(sentences)]))
+        return all_of_few([*whole_turn(turn, sentences), *texts_with_pairs(sentences)])
 
     def doubts(self, reading: Reading) -> list[str]:
         """An agent's turn that is over, and its sentences, and pairs of them, likeliest first; none while it is not over and nothing in it
@@ -63,7 +63,7 @@ class ComplianceDetector:
             return []
         texts = texts_with_pairs(reading.sentences)
         doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
-        return list(dict.fromkeys(filter(None, [whole_turn(reading.turn, reading.sentences), *doubtful])))[:MOST_DOUBTS]
+        return list(dict.fromkeys([*whole_turn(reading.turn, reading.sentences), *doubtful]))[:MOST_DOUBTS]
 
     def _judge(self, reading: Reading) -> NDArray[np.float32]:
         words = [neutral(text) for text in texts_with_pairs(reading.sentences)]  # a slip may need the sentence before it
@@ -80,8 +80,9 @@ class ComplianceDetector:
         asked = [row for row, text in enumerate(texts) if text in reading.second]
         if asked:
             answers = self._second.probabilities(np.stack([reading.second[texts[row]] for row in asked]))
-            if (whole := whole_turn(turn, reading.sentences)) is not None and whole in reading.second:
-                answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
+            for whole in whole_turn(turn, reading.sentences):
+                if whole in reading.second:
+                    answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
             table[asked] = _unless_declined(self._second.labels, [words[row] for row in asked], answers)
             bars[asked] = self._second.thresholds
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]

@@ -93,12 +93,6 @@ def _texts(sentences: Sequence[str]) -> list[str]:
     return texts_with_pairs(sentences, PAIR_WORDS)
 
 
-def _whole(turn: Turn, sentences: Sequence[str]) -> list[str]:
-    """The turn as it is asked about; none while it grows, or when it is long."""
-    whole = whole_turn(turn, sentences)
-    return [as_money(whole)] if whole else []
-
-
 class ObjectionDetector:
     """Hears objections in the prospect's turns; several may stand in one. The agent's words raise none.
 
@@ -121,7 +115,7 @@ class ObjectionDetector:
         """Of a prospect's turn that is over, and has few sentences, the whole, all of them and their pairs."""
         if turn.speaker != "prospect" or turn.growing:
             return []
-        return all_of_few([*_whole(turn, sentences), *map(as_money, _texts(sentences))])
+        return all_of_few(map(as_money, [*whole_turn(turn, sentences), *_texts(sentences)]))
 
     def doubts(self, reading: Reading) -> list[str]:
         """A turn that is over, and its sentences, and pairs of them, those the first head finds likeliest first; none while a turn is not
@@ -130,8 +124,8 @@ class ObjectionDetector:
         if reading.turn.speaker != "prospect" or not reading.sentences:
             return []
         texts = _texts(reading.sentences)
-        doubtful = [as_money(texts[row]) for row in self._first.doubtful(reading, _LIKELY)]
-        return list(dict.fromkeys([*_whole(reading.turn, reading.sentences), *doubtful]))[:MOST_DOUBTS]
+        doubtful = [texts[row] for row in self._first.doubtful(reading, _LIKELY)]
+        return list(dict.fromkeys(map(as_money, [*whole_turn(reading.turn, reading.sentences), *doubtful])))[:MOST_DOUBTS]
 
     def feed(self, reading: Reading, so_far: Conversation) -> list[Finding]:  # noqa: ARG002 -- the seam carries it; a turn is judged alone
         turn = reading.turn
@@ -185,7 +179,7 @@ class ObjectionDetector:
         if not rows:
             return set()
         answers = self._second.probabilities(np.stack([reading.second[as_money(texts[r])] for r in rows]))
-        for whole in _whole(reading.turn, reading.sentences):
+        for whole in map(as_money, whole_turn(reading.turn, reading.sentences)):
             if whole in reading.second:
                 answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
         open_to = table.max(axis=0) >= _LIKELY if reading.turn.growing else True

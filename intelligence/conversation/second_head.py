@@ -32,11 +32,11 @@ def all_of_few(texts: Iterable[str]) -> list[str]:
     return asked if len(asked) <= MOST_DOUBTS else []
 
 
-def whole_turn(turn: Turn, sentences: Sequence[str]) -> str | None:
-    """What is asked beside the parts of a turn that is over and not long: "I was sure that drive would kill us. It was twelve minutes." is
-    an objection in its first half only. None while it grows."""
+def whole_turn(turn: Turn, sentences: Sequence[str]) -> list[str]:
+    """What is asked about beside the parts of a turn: "I was sure that drive would kill us. It was twelve minutes." is an objection in its
+    first half only. One text, or none while the turn grows and where it is long."""
     said = " ".join(sentences)
-    return None if turn.growing or len(said.split()) > WHOLE_WORDS else said
+    return [said] if said and not turn.growing and len(said.split()) <= WHOLE_WORDS else []
 
 
 def in_its_turn(parts: NDArray[np.float32], whole: NDArray[np.float32], sentences: int) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from voice.models.onnx import session_of, tokenizer_of
 from voice.models.weights import MINILM, WeightSet, files_of
 
 _WIDTH: Final = 384
+_ALIKE: Final = 1.4  # how much longer than the shortest of a batch a text may be
 _WORDS: Final = 30_522
 # Where weights.MINILM's model.onnx, known by its hash, keeps the table of words and the scale of each row.
 _TABLE_AT: Final = 161_538
@@ -58,5 +59,21 @@ class TrainedVectors:
         coded = self._tokenizer.encode_batch(list(texts))
         ids = np.array([c.ids for c in coded], np.int64)
         mask = np.array([c.attention_mask for c in coded], np.float32)
-        vectors: Vectors = self._session.run(None, {"words": self._words[ids], "mask": mask})[0]
+        vectors = np.zeros((len(texts), self.width), np.float32)
+        for rows, longest in alike(mask.sum(axis=1).astype(int).tolist()):
+            given = {"words": self._words[ids[rows, :longest]], "mask": mask[rows, :longest]}
+            vectors[rows] = self._session.run(None, given)[0]
         return vectors
+
+
+def alike(lengths: Sequence[int]) -> list[tuple[list[int], int]]:
+    """Rows whose lengths are so alike that padding costs little, with the longest of each: a turn and its sentences asked about in one
+    batch would each cost as much as the turn."""
+    groups: list[tuple[list[int], int]] = []
+    for row in sorted(range(len(lengths)), key=lambda r: lengths[r]):
+        rows, _ = groups[-1] if groups else ([], 0)
+        if rows and lengths[row] <= _ALIKE * lengths[rows[0]]:
+            groups[-1] = ([*rows, row], lengths[row])
+        else:
+            groups.append(([row], lengths[row]))
+    return groups
