@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from intelligence.conversation.card_head import margins_in
 from intelligence.conversation.classifier import Head, load_head
 from intelligence.conversation.compliance_rules import Rule, broken_rules, columns, declines, nearest_rule, neutral
-from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, in_its_turn, load_second_head, whole_turn
+from intelligence.conversation.second_head import MOST_DOUBTS, FirstWord, SecondHead, all_of_few, load_second_head, whole_turn
 from intelligence.conversation.turns import Conversation, Finding, Reading, Turn, Vectors, texts_with_pairs, vectors_with_pairs
 from voice.models.weights import COMPLIANCE
 
@@ -79,10 +79,7 @@ class ComplianceDetector:
         bars = np.repeat(self._head.thresholds[None], len(texts), axis=0)
         asked = [row for row, text in enumerate(texts) if text in reading.second]
         if asked:
-            answers = self._second.probabilities(np.stack([reading.second[texts[row]] for row in asked]))
-            for whole in whole_turn(turn, reading.sentences):
-                if whole in reading.second:
-                    answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
+            answers = self._second.seen_in_turn([texts[row] for row in asked], whole_turn(turn, reading.sentences), reading)
             table[asked] = _unless_declined(self._second.labels, [words[row] for row in asked], answers)
             bars[asked] = self._second.thresholds
         outright = [broken_rules(w) for w in words[: len(reading.sentences)]]

@@ -17,7 +17,6 @@ from intelligence.conversation.second_head import (
     SecondHead,
     all_of_few,
     as_money,
-    in_its_turn,
     load_second_head,
     whole_turn,
 )
@@ -178,10 +177,8 @@ class ObjectionDetector:
         rows = [row for row, text in enumerate(texts) if as_money(text) in reading.second]
         if not rows:
             return set()
-        answers = self._second.probabilities(np.stack([reading.second[as_money(texts[r])] for r in rows]))
-        for whole in map(as_money, whole_turn(reading.turn, reading.sentences)):
-            if whole in reading.second:
-                answers = in_its_turn(answers, self._second.probabilities(reading.second[whole][None])[0], len(reading.sentences))
+        whole = map(as_money, whole_turn(reading.turn, reading.sentences))
+        answers = self._second.seen_in_turn([as_money(texts[row]) for row in rows], whole, reading)
         open_to = table.max(axis=0) >= _LIKELY if reading.turn.growing else True
         for row, answer in zip(rows, answers, strict=True):
             table[row] = np.where(open_to, answer, 0.0)

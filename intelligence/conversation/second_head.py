@@ -34,14 +34,14 @@ def all_of_few(texts: Iterable[str]) -> list[str]:
 
 def whole_turn(turn: Turn, sentences: Sequence[str]) -> list[str]:
     """What is asked about beside the parts of a turn: "I was sure that drive would kill us. It was twelve minutes." is an objection in its
-    first half only. One text, or none while the turn grows and where it is long."""
+    first half only. One text, or none while the turn grows, where it is long, and where its only sentence is the whole."""
     said = " ".join(sentences)
-    return [said] if said and not turn.growing and len(said.split()) <= WHOLE_WORDS else []
+    return [said] if len(sentences) > 1 and not turn.growing and len(said.split()) <= WHOLE_WORDS else []
 
 
 def in_its_turn(parts: NDArray[np.float32], whole: NDArray[np.float32], sentences: int) -> NDArray[np.float32]:
-    """What is said of parts of a turn, shape (n, labels), drawn towards what is said of the whole, shape (labels,), in log odds: all the way
-    where the turn is one sentence, half of it where it has two, and the less the more it has.
+    """What is said of parts of a turn, shape (n, labels), drawn towards what is said of the whole, shape (labels,), in log odds: half of
+    the way where the turn has two sentences, and the less the more it has.
 
     Parts alone are wrong where the next sentence takes one back, the whole alone where one sentence is lost among many others.
     """
@@ -97,6 +97,14 @@ class SecondHead:
     def probabilities(self, second: Vectors) -> NDArray[np.float32]:
         """float32, shape (n, labels), each in [0, 1]. ``second``: unit vectors of the head's model, shape (n, width)."""
         return weighed((second @ self.weights.T + self.bias).astype(np.float64), self.scale)
+
+    def seen_in_turn(self, parts: Sequence[str], whole: Iterable[str], reading: Reading) -> NDArray[np.float32]:
+        """The same of parts of a reading, each of which has its vector in ``second``, seen in their turn where that has one as well."""
+        said = self.probabilities(np.stack([reading.second[part] for part in parts]))
+        for text in whole:
+            if text in reading.second:
+                said = in_its_turn(said, self.probabilities(reading.second[text][None])[0], len(reading.sentences))
+        return said
 
 
 def load_second_head(file: Path, layers: WeightSet) -> SecondHead:

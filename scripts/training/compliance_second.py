@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.compliance import SECOND  # noqa: E402  the path is set above
 from scripts.training.compliance import KIND, SLIPS, Line, as_heard, lines_of_agents  # noqa: E402
-from scripts.training.encoders import BATCH, SMOOTH, Model, Pace, minilm, shipped_states, write_second  # noqa: E402
+from scripts.training.encoders import BATCH, SMOOTH, Model, Pace, batches_of, minilm, shipped_states, write_second  # noqa: E402
 from scripts.training.heard import heard_before, kept  # noqa: E402
 
 KEPT = kept(KIND)
@@ -96,9 +96,7 @@ def trained(of: Lines, rows: NDArray[np.bool_], known: dict[str, list[str]], see
         began, total = time.monotonic(), 0.0
         chosen = np.concatenate((always, *(noise.choice(part, count, replace=False) for part, count in parts)))
         said = {row: version(of.lines[row].text, known.get(of.lines[row].text, []), dice) for row in chosen}
-        order = sorted(chosen, key=lambda row: len(said[row]) + noise.normal() * 12)  # like lengths together: less padding
-        batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
-        dice.shuffle(batches)
+        batches = batches_of({row: len(text) for row, text in said.items()}, dice, noise)
         for batch in batches:
             aim = torch.tensor(of.wanted[batch]) * (1 - 4 * SMOOTH) + SMOOTH
             total += pace.step(F.binary_cross_entropy_with_logits(model([said[row] for row in batch]), aim) * len(SLIPS))
@@ -110,7 +108,6 @@ def note_fold(of: Lines, group: int, known: dict[str, list[str]], further: int) 
     """What a model says of the lines of voices that it was not trained on, as written and as heard."""
     away = (of.group == group) & of.fresh
     model = trained(of, ~away, known, group, further)
-    torch.save(model.state_dict(), KEPT / f"fold{group}.pt")
     out = [row for row in np.flatnonzero(away) if not of.in_calls[row]]
     heard = [row for row in out if known.get(of.lines[row].text)]
     np.savez(

@@ -6,9 +6,11 @@ What scripts/train objections_second, compliance_second and moments have in comm
 import functools
 import hashlib
 import io
+import random
 import sys
 import time
 import zipfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -161,6 +163,14 @@ class Pace:
         nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._optimizer.step()
         return loss.item()
+
+
+def batches_of(lengths: Mapping[int, int], dice: random.Random, noise: np.random.Generator, *, spread: float = 12) -> list[list[int]]:
+    """The rows, whose lengths these are, in batches, in any order, those of like lengths mostly together: less padding."""
+    order = sorted(lengths, key=lambda row: lengths[row] + noise.normal() * spread)
+    batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
+    dice.shuffle(batches)
+    return batches
 
 
 def exported(encoder: nn.Module) -> bytes:

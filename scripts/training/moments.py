@@ -38,7 +38,7 @@ from intelligence.conversation.classifier import write_checked  # noqa: E402
 from intelligence.conversation.stages import STAGES  # noqa: E402
 from scripts.training import compliance  # noqa: E402
 from scripts.training.calls import FOLDER, writer  # noqa: E402
-from scripts.training.encoders import SCALE, SMOOTH, Model, Pace, Tensors, exported, tensors_of  # noqa: E402
+from scripts.training.encoders import SCALE, SMOOTH, Model, Pace, Tensors, batches_of, exported, tensors_of  # noqa: E402
 from scripts.training.objections import Numbers, as_heard, authored  # noqa: E402
 from scripts.training.objections_second import version  # noqa: E402
 from voice.models.weights import MOMENTS  # noqa: E402
@@ -73,7 +73,7 @@ class Round:
 FIRST: Final = Round(6, 2500, 1200, 1200, 2, 2e-3, 2e-4)
 FURTHER: Final = Round(4, 800, 700, 900, 3, 1e-3)
 AGAIN: Final = 3  # beside new calls one in so many of the old ones
-BATCH, DECAY = 32, 0.9
+DECAY = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,10 +240,8 @@ def learnt(new: list[list[Row]], old: list[list[Row]], seed: int, *, further: in
         began, total = time.monotonic(), 0.0
         turns = [row for call in (*new, *dice.sample(old, len(old) // AGAIN)) for row in call]
         rows = epoch_of(turns, others, round_, dice)
-        order = sorted(range(len(rows)), key=lambda r: len(rows[r].before) + len(rows[r].text) + noise.normal() * 25)
-        batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+        batches = batches_of({r: len(row.before) + len(row.text) for r, row in enumerate(rows)}, dice, noise, spread=25)
         pace = pace or Pace(model, round_.rate, round_.head_rate, round_.epochs * len(batches), warm=0.08, decay=DECAY)
-        dice.shuffle(batches)
         for batch in batches:
             aim = torch.tensor(np.stack([rows[r].wanted for r in batch])) * (1 - 4 * SMOOTH) + SMOOTH
             margins = model([(rows[r].before, rows[r].text) for r in batch])  # type: ignore[list-item]  # as above

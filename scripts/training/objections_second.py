@@ -15,7 +15,6 @@ objections_vivid,objections_plain), a part of all others and of the calls; a fol
 """
 
 import argparse
-import functools
 import os
 import random
 import sys
@@ -40,7 +39,7 @@ sys.path.insert(0, str(ROOT))
 
 from intelligence.conversation.objections import SECOND, WEIGHTS  # noqa: E402  the path is set above
 from scripts.training.calls import beginning, said_in_calls, whole_turns  # noqa: E402
-from scripts.training.encoders import BATCH, SMOOTH, Model, Pace, Tensors, minilm, shipped_states, write_second  # noqa: E402
+from scripts.training.encoders import BATCH, SMOOTH, Model, Pace, Tensors, batches_of, minilm, shipped_states, write_second  # noqa: E402
 from scripts.training.heard import hear, heard_before, kept  # noqa: E402
 from scripts.training.objections import CUTS, Numbers, Truth, as_heard, authored, folds_of, scored  # noqa: E402
 
@@ -102,7 +101,7 @@ class Corpus:
         return [self.texts[r] for r in rows], [self.heard[r] for r in rows], self.wanted[list(rows)]
 
 
-def side_by_side(learn_one: "functools.partial[Tensors]", labels: int) -> list[Model]:
+def side_by_side(learn_one: "partial[Tensors]", labels: int) -> list[Model]:
     """SEEDS models, in processes of their own."""
     with ProcessPoolExecutor(SEEDS, get_context("spawn")) as workers:
         states = list(workers.map(learn_one, range(SEEDS)))
@@ -179,9 +178,7 @@ def learn(model: Model, lines: Lines, seed: int, epochs: int, layer_rate: float,
         model.train()
         began, total = time.monotonic(), 0.0
         said = [version(text, sound, dice) for text, sound in zip(texts, heard, strict=True)]
-        order = sorted(range(len(texts)), key=lambda r: len(said[r]) + noise.normal() * 12)  # like lengths together: less padding
-        batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-        dice.shuffle(batches)
+        batches = batches_of({row: len(text) for row, text in enumerate(said)}, dice, noise)
         for batch in batches:
             aim = torch.tensor(wanted[batch]) * (1 - 4 * SMOOTH) + SMOOTH
             loss = F.binary_cross_entropy_with_logits(model([said[r] for r in batch]), aim) * (wanted.shape[1] - 1)
@@ -268,7 +265,6 @@ def note_fold(corpus: Corpus, group: int, further: int, new: Sequence[str]) -> N
     models, out = trained(corpus.only(np.flatnonzero(~away)), further, new), corpus.only(np.flatnonzero(away))
     dice = random.Random(77)
     late = [sound or as_heard(text, dice) or text for text, sound in zip(out.texts, out.heard, strict=True)]
-    torch.save([model.state_dict() for model in models], KEPT / f"fold{group}.pt")
     np.savez(
         KEPT / f"fold{group}.npz",
         truth=out.wanted[:, :-1] > 0,

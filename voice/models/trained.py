@@ -60,13 +60,13 @@ class TrainedVectors:
         ids = np.array([c.ids for c in coded], np.int64)
         mask = np.array([c.attention_mask for c in coded], np.float32)
         vectors = np.zeros((len(texts), self.width), np.float32)
-        for rows, longest in alike(mask.sum(axis=1).astype(int).tolist()):
+        for rows, longest in of_like_length(mask.sum(axis=1).astype(int).tolist()):
             given = {"words": self._words[ids[rows, :longest]], "mask": mask[rows, :longest]}
             vectors[rows] = self._session.run(None, given)[0]
         return vectors
 
 
-def alike(lengths: Sequence[int]) -> list[tuple[list[int], int]]:
+def of_like_length(lengths: Sequence[int]) -> list[tuple[list[int], int]]:
     """Rows whose lengths are so alike that padding costs little, with the longest of each: a turn and its sentences asked about in one
     batch would each cost as much as the turn."""
     groups: list[tuple[list[int], int]] = []
